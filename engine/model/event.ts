@@ -1,0 +1,42 @@
+// CloudEvents 1.0 for everyone who listens: `weir.<mesh>.event.<type>`.
+export const eventTypes = [
+  'policy.committed',
+  'policy.quarantined',
+  'snapshot.published',
+  'agent.joined',
+  'agent.left',
+  'agent.rejected',
+  'agent.orphan',
+  'agent.stale',
+  'agent.static',
+  'rollout.started',
+  'rollout.stepped',
+  'rollout.held',
+  'rollout.resumed',
+  'rollout.paused',
+  'rollout.promoted',
+  'rollout.rolledBack',
+  'rollout.inconclusive',
+  'rollout.aborted',
+  'rollout.failed',
+  'decision.standing',
+  'decision.retired',
+  'control.elected',
+  'control.deposed',
+] as const;
+
+export type EventType = (typeof eventTypes)[number];
+
+export interface Event {
+  readonly specversion: '1.0';
+  readonly id: string;
+  /** `weir.<type>` */
+  readonly type: `weir.${EventType}`;
+  /** `/control/<instance>` or `/agent/<agent>` */
+  readonly source: string;
+  readonly subject: string;
+  /** RFC 3339 */
+  readonly time: string;
+  readonly datacontenttype: 'application/json';
+  readonly data: Readonly<Record<string, unknown>>;
+}

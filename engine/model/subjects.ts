@@ -1,0 +1,46 @@
+// Every subject, stream and bucket on the bus, in one place.
+import type { Scope } from './scope.ts';
+
+export const streams = {
+  policy: 'WEIR_POLICY',
+  control: 'WEIR_CONTROL',
+  events: 'WEIR_EVENTS',
+} as const;
+
+export const buckets = {
+  leader: 'weir-leader',
+  standing: 'weir-standing',
+  machines: 'weir-machines',
+  ledger: 'weir-ledger',
+} as const;
+
+/** Decision targets, agent names and the like become one subject token each. */
+export const subjectToken = (text: string): string => text.replace(/[^A-Za-z0-9_-]/g, '_');
+
+export const subjects = (mesh = 'default') => {
+  const root = `weir.${mesh}`;
+  return {
+    api: (noun: string, verb: string) => `${root}.api.${noun}.${verb}`,
+    everyApi: `${root}.api.*.*`,
+    policyCommit: `${root}.policy.commit`,
+    policyCheckpoint: `${root}.policy.checkpoint`,
+    everyPolicy: `${root}.policy.>`,
+    snapshot: (scope: Scope) => `${root}.control.${scope}.snapshot`,
+    decision: (scope: Scope, type: string, target: string) =>
+      `${root}.control.${scope}.decision.${subjectToken(type)}.${subjectToken(target)}`,
+    control: (scope: Scope) => `${root}.control.${scope}.>`,
+    everyControl: `${root}.control.>`,
+    ack: (scope: Scope, agent: string) => `${root}.ack.${scope}.${subjectToken(agent)}`,
+    everyAck: `${root}.ack.>`,
+    sample: (scope: Scope, agent: string) => `${root}.sample.${scope}.${subjectToken(agent)}`,
+    everySample: `${root}.sample.>`,
+    alive: (agent: string) => `${root}.alive.${subjectToken(agent)}`,
+    everyAlive: `${root}.alive.*`,
+    /** Published by the leader every second: last sequence of each stream, so that readers notice a silent watch. */
+    heartbeat: `${root}.alive.control`,
+    event: (type: string) => `${root}.event.${type}`,
+    everyEvent: `${root}.event.>`,
+  };
+};
+
+export type Subjects = ReturnType<typeof subjects>;

@@ -1,0 +1,111 @@
+// What agents say: acks, samples and heartbeats.
+import type { Feature } from './features.ts';
+import type { Scope } from './scope.ts';
+
+export interface Ack {
+  readonly v: 1;
+  readonly type: 'ack';
+  readonly agent: string;
+  readonly scope: Scope;
+  readonly message: 'snapshot' | 'decision' | 'unreadable';
+  /**
+   * applied: in force. orphan: the decision's basis is not the active revision. stale: position not above the last
+   * applied one. rejected: bad signature, malformed, wrong scope, or the data plane refused it.
+   */
+  readonly outcome: 'applied' | 'orphan' | 'stale' | 'rejected';
+  readonly position: number;
+  /** Active revision after the message. */
+  readonly revision: number;
+  /** Position of the last applied message. */
+  readonly appliedPosition: number;
+  /** From receipt to in force. */
+  readonly tookMs: number;
+  /** From control's publishing to in force, by the two clocks. */
+  readonly lagMs: number;
+  readonly atMs: number;
+  readonly reason?: string;
+}
+
+/** One message per agent and second. Lossy by design; numbers are of this window only. */
+export interface Sample {
+  readonly v: 1;
+  readonly type: 'sample';
+  readonly agent: string;
+  readonly scope: Scope;
+  /** Changes at every start of the agent, so that `window` may start anew. */
+  readonly incarnation: string;
+  /** Grows by one per message of an incarnation: a reader notices loss and duplicates. */
+  readonly sequence: number;
+  /** Start of the window, milliseconds since 1970 by the agent's clock. */
+  readonly startMs: number;
+  readonly spanMs: number;
+  /** `source` counts what it sent to upstreams, `destination` what its own workload received. */
+  readonly reporter: 'source' | 'destination';
+  readonly revision: number;
+  readonly series: readonly Series[];
+}
+
+export interface Series {
+  /** Rule id: the endpoint group. */
+  readonly rule: string;
+  /** `namespace/service`; empty for local replies. */
+  readonly service: string;
+  readonly version: string;
+  /** Who called: principal or workload; `unknown` otherwise. */
+  readonly source: string;
+  readonly requests: number;
+  /** 5xx and transport failures after retries: what the caller saw. */
+  readonly errors: number;
+  /** By response code. */
+  readonly statuses: Readonly<Record<string, number>>;
+  /** By response flag (`UF`, `UT`, ...). */
+  readonly flags: Readonly<Record<string, number>>;
+  readonly latency: Histogram;
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+  readonly retries: number;
+}
+
+/** OpenTelemetry exponential histogram, scale 3, of milliseconds: bucket i holds (2^(i/8), 2^((i+1)/8)]. */
+export interface Histogram {
+  /** Values that are 0. */
+  readonly zero: number;
+  /** Sparse, ascending: index, count, index, count, ... */
+  readonly buckets: readonly number[];
+  readonly sum: number;
+}
+
+export interface Heartbeat {
+  readonly v: 1;
+  readonly type: 'alive';
+  readonly agent: string;
+  readonly scope: Scope;
+  readonly incarnation: string;
+  readonly atMs: number;
+  readonly revision: number;
+  readonly position: number;
+  /** live: following control. static: serving the last good state, bus out of reach. starting: nothing to serve yet. */
+  readonly state: 'live' | 'static' | 'starting' | 'draining';
+  readonly capabilities: readonly Feature[];
+  readonly workload?: Workload;
+  readonly version: string;
+}
+
+/** What a sidecar announces for the application beside it. */
+export interface Workload {
+  readonly namespace: string;
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly endpoints: readonly { readonly address: string; readonly port: number }[];
+}
+
+/** The leader's word to all readers, every second: the last sequence of each stream. */
+export interface ControlHeartbeat {
+  readonly v: 1;
+  readonly type: 'control-alive';
+  readonly instance: string;
+  readonly epoch: number;
+  readonly atMs: number;
+  readonly revision: number;
+  readonly sequences: Readonly<Record<string, number>>;
+}

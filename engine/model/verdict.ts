@@ -1,0 +1,47 @@
+// What analysis thinks of a new version, with the numbers that made it think so.
+
+/** `error` means could not measure, never measured badly. */
+export type VerdictOutcome = 'pass' | 'fail' | 'inconclusive' | 'error';
+
+export interface Verdict {
+  readonly type: 'verdict';
+  /** `namespace/rollout` */
+  readonly rollout: string;
+  readonly service: string;
+  readonly baseline: string;
+  readonly canary: string;
+  readonly outcome: VerdictOutcome;
+  /** In words, with numbers: what an operator reads. */
+  readonly reason: string;
+  readonly evidence: Evidence;
+  readonly atMs: number;
+}
+
+export interface Evidence {
+  /** e-value that the canary is worse than the margin, against `rollbackAt` = 1/alpha. */
+  readonly rollback: number;
+  readonly rollbackAt: number;
+  /** Smallest non-inferiority e-value over metrics, against `promoteAt` = 1/beta. */
+  readonly promote: number;
+  readonly promoteAt: number;
+  /** By metric: `errors`, `latency-p99`, ... */
+  readonly metrics: Readonly<
+    Record<string, { readonly rollback: number; readonly promote: number }>
+  >;
+  /** Metrics that by themselves justify the rollback. */
+  readonly culprits: readonly string[];
+  readonly canary: ArmFigures;
+  readonly baseline: ArmFigures;
+  /** Overdispersion correction in force; 1 means none. */
+  readonly dispersion: number;
+  /** How many more canary requests promotion needs at the present rates; absent when unknown. */
+  readonly requestsNeeded?: number;
+}
+
+export interface ArmFigures {
+  readonly requests: number;
+  readonly errors: number;
+  /** Milliseconds; 0 while there are no requests. */
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}

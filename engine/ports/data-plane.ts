@@ -1,0 +1,36 @@
+// What enforces policy: Weir's own proxy, or another one that Weir drives.
+import type { DecisionBody } from '../model/decision.ts';
+import type { Feature } from '../model/features.ts';
+import type { Scope } from '../model/scope.ts';
+import type { Snapshot } from '../model/snapshot.ts';
+import type { Sample } from '../model/telemetry.ts';
+
+export type Capabilities = ReadonlySet<Feature>;
+
+/** What is to be in force: one snapshot and the decisions made since. */
+export interface PlaneView {
+  readonly scope: Scope;
+  readonly revision: number;
+  /** Position of the newest message in it. */
+  readonly position: number;
+  readonly snapshot: Snapshot;
+  /** By decision id; absolute, applied over the snapshot. */
+  readonly overlay: ReadonlyMap<string, DecisionBody>;
+}
+
+export type SampleFacts = Pick<Sample, 'startMs' | 'spanMs' | 'reporter' | 'revision' | 'series'>;
+
+export interface DataPlane {
+  readonly capabilities: Capabilities;
+  /**
+   * Swapped in one assignment, in-flight requests untouched. Rejects and changes nothing when the view cannot be
+   * enforced (port taken, bad certificate). Calls are made one after the other.
+   */
+  activate(view: PlaneView): Promise<void>;
+  /** One per second while there is something to say; ends with `close`. */
+  samples(): AsyncIterable<SampleFacts>;
+  /** Readiness off, finish what is under way, cut at the deadline. */
+  drain(deadlineMs: number): Promise<void>;
+  /** Safe to call twice and after a failed activation. */
+  close(): Promise<void>;
+}

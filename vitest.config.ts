@@ -1,0 +1,30 @@
+import { defineConfig } from 'vitest/config';
+
+// Three speeds: `unit` never leaves the process; `integration` opens sockets and starts nats-server;
+// `e2e` starts whole installations. Real time and sockets belong to the last two only.
+const slow = ['test/**/*.integration.test.ts', 'test/**/*.e2e.test.ts'];
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: slow } },
+      {
+        test: {
+          name: 'integration',
+          include: ['test/**/*.integration.test.ts'],
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
+        },
+      },
+      {
+        test: {
+          name: 'e2e',
+          include: ['test/**/*.e2e.test.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
