@@ -47,7 +47,7 @@ module.exports = {
       'presets-use-the-agent',
     ),
     only(
-      '^services/(?!edge/|sidecar/)([^/]+)/',
+      '^services/(?!edge/|sidecar/|dev/)([^/]+)/',
       '^(services/$1|adapters|engine)/',
       'services-are-strangers',
     ),
