@@ -17,6 +17,18 @@ export const buckets = {
 /** Decision targets, agent names and the like become one subject token each. */
 export const subjectToken = (text: string): string => text.replace(/[^A-Za-z0-9_-]/g, '_');
 
+/** `*` stands for one token, `>` at the end for one or more. */
+export const matchesSubject = (filter: string, subject: string): boolean => {
+  const wanted = filter.split('.');
+  const tokens = subject.split('.');
+  for (const [index, token] of wanted.entries()) {
+    if (token === '>') return tokens.length > index;
+    if (token !== '*' && token !== tokens[index]) return false;
+    if (index >= tokens.length) return false;
+  }
+  return wanted.length === tokens.length;
+};
+
 export const subjects = (mesh = 'default') => {
   const root = `weir.${mesh}`;
   return {

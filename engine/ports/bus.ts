@@ -21,7 +21,7 @@ export interface Bus {
   subscribe(subject: string): Subscription;
   /** Throws ERR_BUS_TIMEOUT, ERR_BUS_NO_RESPONDER, ERR_BUS_DENIED or ERR_BUS_UNREACHABLE. */
   request(subject: string, data: Uint8Array, timeoutMs: number): Promise<Uint8Array>;
-  /** Replies in a queue group; a handler that throws is answered with its message. */
+  /** Replies in a queue group; a handler that throws is answered with its message, as an ErrorAnswer. */
   serve(
     subject: string,
     group: string,

@@ -10,8 +10,8 @@ export interface LogEntry {
 
 export interface LogReader extends AsyncIterable<LogEntry> {
   /**
-   * Resolves when everything that was stored at the time of opening has been handed out.
-   * A reader that opens on an empty filter is caught up at once.
+   * Resolves when everything that was stored at the time of opening has been dealt with: handed out, and the next one
+   * asked for. A reader that opens on an empty filter is caught up at once; a closed one counts as caught up.
    */
   readonly caughtUp: Promise<void>;
   /** Read again if the stream is ahead of what this reader has seen: a watch can die in silence. */
