@@ -20,10 +20,12 @@ export const diagnosticCodes = {
   ERR_POLICY_CORS_CREDENTIALS: 'any origin together with credentials',
   ERR_POLICY_PORT_CONFLICT: 'two listeners want the same port',
   ERR_POLICY_KEY_WEAK: 'a key is too weak or of a forbidden type',
+  ERR_POLICY_FILE: 'a file that the policy names cannot be read or understood',
   ERR_POLICY_LISTENER_TLS: 'an HTTPS listener without a certificate',
   WARN_ROUTE_UNREACHABLE: 'an earlier rule always matches first',
   WARN_SERVICE_NO_ENDPOINTS: 'the service has no endpoint yet',
   WARN_POLICY_UNATTACHED: 'the policy applies to nothing',
+  WARN_DECISION_VERSION: 'a standing decision names a version that the service does not have',
 } as const;
 
 export type DiagnosticCode = keyof typeof diagnosticCodes;

@@ -9,10 +9,11 @@ export const strict = <P extends Record<string, TSchema>>(
 ) => Type.Object(properties, { additionalProperties: false, ...options });
 
 /** Marks a part that a data plane must be able to enforce; compile refuses it where the scope cannot. */
-export const needs = <S extends TSchema>(feature: Feature, schema: S): S => ({
-  ...schema,
-  needs: feature,
-});
+export const needs = <S extends TSchema>(feature: Feature, schema: S): S =>
+  // TypeBox keeps the kind of a schema in a hidden property, which a spread would lose and with it the defaults inside.
+  Object.assign(Object.defineProperties({}, Object.getOwnPropertyDescriptors(schema)) as S, {
+    needs: feature,
+  });
 
 /** `300ms`, `15s`, `1m30s`, `24h`; parsed by `parseDuration`. */
 export const duration = (options: TSchemaOptions = {}) =>

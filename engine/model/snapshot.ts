@@ -258,6 +258,9 @@ export interface UpstreamEndpoint {
   readonly locality?: string;
 }
 
+/** Endpoint of a sidecar's own application; the rim puts the real address in its place. */
+export const localApp: UpstreamEndpoint = { address: 'local-app', port: 1, weight: 1 };
+
 export interface OutlierPlan {
   readonly consecutive5xxErrors: number;
   readonly consecutiveGatewayErrors: number;
