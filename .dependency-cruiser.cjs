@@ -21,9 +21,14 @@ module.exports = {
     only('^engine/model/', '^engine/model/', 'model-is-a-leaf'),
     only('^engine/ports/', '^engine/(ports|model)/', 'ports-know-the-model-only'),
     only(
-      '^engine/(compile|agent|analysis|machines|pipeline|quota|identity)/',
+      '^engine/(compile|agent|analysis|machines|quota|identity)/',
       '^engine/($1|ports|model)/',
       'stages-are-strangers',
+    ),
+    only(
+      '^engine/pipeline/',
+      '^engine/(pipeline/|filters/[^/]+\\.ts$|ports/|model/)',
+      'pipeline-knows-the-filter-list',
     ),
     only(
       '^engine/filters/([^/]+)/',

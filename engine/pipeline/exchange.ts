@@ -40,7 +40,10 @@ export interface Exchange {
   readonly setHeaders: string[];
   /** Taken off the request to the upstream. Lower case. */
   readonly removeHeaders: string[];
-  /** Set on the response, local replies included: name, value, ... */
+  /**
+   * Set on the response, local replies included: name, value, ... Replaces what the upstream sent, but `set-cookie`, which
+   * is added beside it. A name that stands here twice makes two lines.
+   */
   readonly responseHeaders: string[];
   /** Taken off the response. Lower case. */
   readonly removeResponseHeaders: string[];
@@ -94,10 +97,20 @@ export interface ResponseView {
 /** One snapshot plus overlay, compiled. Pure but for the quota counters and token caches that it was given. */
 export interface Pipeline {
   readonly revision: number;
+  /**
+   * Step 3: only Weir itself may say this to an upstream, so every copy that a caller sends is dropped, in trailers too, and
+   * `Connection` cannot name it. Covers every spelling (`x_user.id` is `x-user-id`). `name` in lower case.
+   */
+  isProtectedHeader(name: string): boolean;
   /** Steps 5 to 13 of the request's way. Synchronous unless a filter must wait. */
   handle(request: RequestView, requestId: string): Outcome | Promise<Outcome>;
-  /** Step 16, in reverse order: adds to `responseHeaders` and `removeResponseHeaders`. */
+  /**
+   * Step 16, in reverse order: adds to `responseHeaders` and `removeResponseHeaders`. Call it once the head of the answer is
+   * known, also when the data plane itself answers (no connection, timeout). A `Respond` has been through it already; a second call does nothing.
+   */
   respond(exchange: Exchange, response: ResponseView): void;
+  /** For `collectResponseBytes` > 0, after `respond`: false means stream this answer, it is none to transform (event stream, encoded, ...). */
+  wantsBody(exchange: Exchange, response: ResponseView): boolean;
   /** For `collectResponseBytes` > 0: the body to send instead, or undefined to send it as it was. */
   transformBody(
     exchange: Exchange,
