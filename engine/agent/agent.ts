@@ -1,13 +1,14 @@
 // What an agent does with a control message: a fold. The rim (services/agent) verifies, stores, activates and acks.
 import type { ControlMessage, DecisionMessage, SnapshotMessage } from '../model/control-message.ts';
 import type { DecisionBody } from '../model/decision.ts';
+import { formatPosition } from '../model/position.ts';
 import type { Scope } from '../model/scope.ts';
 import type { PlaneView } from '../ports/data-plane.ts';
 
 export interface AgentState {
   readonly mesh: string;
   readonly scope: Scope;
-  /** Position of the last applied message; 0 before the first. */
+  /** Highest position applied; 0 before the first. */
   readonly position: number;
   readonly active: SnapshotMessage | undefined;
   /** Decisions applied on top of `active`, by decision id. */
@@ -27,7 +28,11 @@ export const initialAgent = (mesh: string, scope: Scope): AgentState => ({
   overlay: new Map(),
 });
 
-/** Never throws, never goes back: only a message above the last applied position changes the state. */
+/**
+ * Never throws, never goes back. A message must be above the newest word about the same thing: the active snapshot, and for
+ * a decision also the last decision about its target. So one that was overtaken by a message about something else still
+ * counts when it comes after all.
+ */
 export const receive = (
   state: AgentState,
   message: ControlMessage,
@@ -37,15 +42,19 @@ export const receive = (
       state,
       { outcome: 'rejected', reason: `addressed to ${message.mesh}/${message.scope}` },
     ];
-  if (message.position <= state.position)
+  const known = knownPosition(state, message);
+  if (message.position <= known)
     return [
       state,
-      { outcome: 'stale', reason: `position ${message.position} is not above ${state.position}` },
+      {
+        outcome: 'stale',
+        reason: `position ${formatPosition(message.position)} is not above ${formatPosition(known)}`,
+      },
     ];
+  const position = Math.max(state.position, message.position);
   if (message.type === 'snapshot')
-    // The snapshot contains every decision that stood when it was compiled, so the overlay goes without a gap.
     return [
-      { ...state, position: message.position, active: message, overlay: new Map() },
+      { ...state, position, active: message, overlay: notIn(message, state.overlay) },
       { outcome: 'applied' },
     ];
   if (message.basis !== state.active?.revision)
@@ -57,8 +66,28 @@ export const receive = (
       },
     ];
   const overlay = new Map(state.overlay).set(message.decision.id, message);
-  return [{ ...state, position: message.position, overlay }, { outcome: 'applied' }];
+  return [{ ...state, position, overlay }, { outcome: 'applied' }];
 };
+
+const knownPosition = (state: AgentState, message: ControlMessage): number => {
+  const active = state.active?.position ?? 0;
+  if (message.type === 'decision')
+    return Math.max(active, state.overlay.get(message.decision.id)?.position ?? 0);
+  // A decision made on another revision cannot stay on top of this one, so the snapshot must be newer than it.
+  const others = [...state.overlay.values()].filter(({ basis }) => basis !== message.revision);
+  return Math.max(active, ...others.map(({ position }) => position));
+};
+
+/**
+ * A snapshot contains every decision that stood when it was compiled, so the overlay goes without a gap; only what was
+ * decided after it stays.
+ */
+const notIn = (snapshot: SnapshotMessage, overlay: AgentState['overlay']): AgentState['overlay'] =>
+  new Map([...overlay].filter(([, decision]) => decision.position > snapshot.position));
+
+/** The messages that make up a state, in the order that `receive` folds into the same state again. */
+export const messagesOf = (state: AgentState): readonly ControlMessage[] =>
+  state.active ? [state.active, ...state.overlay.values()] : [];
 
 /** What the data plane is to enforce; undefined before the first snapshot. */
 export const viewOf = (state: AgentState): PlaneView | undefined => {

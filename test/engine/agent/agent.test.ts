@@ -1,0 +1,117 @@
+import { describe, expect, it } from 'vitest';
+import { initialAgent, messagesOf, receive, viewOf } from '#engine/agent/agent.ts';
+import type {
+  ControlMessage,
+  DecisionMessage,
+  SnapshotMessage,
+} from '#engine/model/control-message.ts';
+import { emptySnapshot } from '#test/support/control-messages.ts';
+
+const snapshot = (position: number, revision: number): SnapshotMessage => ({
+  v: 1,
+  type: 'snapshot',
+  mesh: 'default',
+  scope: 'edge.public',
+  position,
+  issuedMs: 0,
+  revision,
+  snapshot: emptySnapshot,
+});
+
+const decision = (position: number, basis: number, target = 'bibby/catalog'): DecisionMessage => ({
+  v: 1,
+  type: 'decision',
+  mesh: 'default',
+  scope: 'edge.public',
+  position,
+  issuedMs: 0,
+  basis,
+  decision: {
+    id: `split:${target}`,
+    serial: position,
+    body: { type: 'split', target, weights: { 'v1.1': position } },
+    by: 'rollout:bibby/catalog',
+    reason: 'step',
+  },
+});
+
+const hear = (...messages: ControlMessage[]) => {
+  let state = initialAgent('default', 'edge.public');
+  const outcomes: string[] = [];
+  for (const message of messages) {
+    const [next, received] = receive(state, message);
+    state = next;
+    outcomes.push(received.outcome);
+  }
+  const overlay = [...(viewOf(state)?.overlay.keys() ?? [])];
+  return { state, outcomes, overlay };
+};
+
+describe('an agent', () => {
+  it('has nothing to enforce before the first snapshot', () => {
+    expect(viewOf(initialAgent('default', 'edge.public'))).toBeUndefined();
+  });
+
+  it('puts a decision on top of the snapshot that it was made against', () => {
+    const { outcomes, state } = hear(snapshot(1, 8), decision(2, 8));
+    expect(outcomes).toEqual(['applied', 'applied']);
+    expect(viewOf(state)).toMatchObject({ revision: 8, position: 2 });
+    expect(viewOf(state)?.overlay.get('split:bibby/catalog')).toMatchObject({
+      weights: { 'v1.1': 2 },
+    });
+  });
+
+  it.each([
+    ['a replayed snapshot', [snapshot(3, 8), snapshot(3, 8)], 'stale'],
+    ['an older snapshot', [snapshot(3, 8), snapshot(2, 7)], 'stale'],
+    [
+      'an older decision about the same target',
+      [snapshot(1, 8), decision(3, 8), decision(2, 8)],
+      'stale',
+    ],
+    ['a decision that the snapshot already contains', [snapshot(3, 8), decision(2, 8)], 'stale'],
+    [
+      'a snapshot below a decision on another revision',
+      [snapshot(1, 8), decision(3, 8), snapshot(2, 9)],
+      'stale',
+    ],
+    ['a decision on another revision', [snapshot(1, 8), decision(2, 9)], 'orphan'],
+    ['a decision before any snapshot', [decision(2, 9)], 'orphan'],
+    ['a message of another mesh', [{ ...snapshot(1, 8), mesh: 'other' }], 'rejected'],
+    [
+      'a message of another scope',
+      [{ ...snapshot(1, 8), scope: 'edge.other' as const }],
+      'rejected',
+    ],
+  ] as const)('refuses %s and changes nothing', (_, messages, outcome) => {
+    const before = hear(...messages.slice(0, -1));
+    const after = hear(...messages);
+    expect(after.outcomes.at(-1)).toBe(outcome);
+    expect(after.state).toEqual(before.state);
+  });
+
+  it('takes a decision that one about another target has overtaken', () => {
+    const { outcomes, overlay } = hear(
+      snapshot(1, 8),
+      decision(3, 8, 'a/b'),
+      decision(2, 8, 'c/d'),
+    );
+    expect(outcomes).toEqual(['applied', 'applied', 'applied']);
+    expect(overlay).toEqual(['split:a/b', 'split:c/d']);
+  });
+
+  it('drops the overlay when a newer snapshot arrives', () => {
+    expect(hear(snapshot(1, 8), decision(2, 8), snapshot(3, 9)).overlay).toEqual([]);
+  });
+
+  it('keeps what was decided after a snapshot that arrives late', () => {
+    const { overlay, state } = hear(snapshot(1, 8), decision(3, 8), snapshot(2, 8));
+    expect(overlay).toEqual(['split:bibby/catalog']);
+    expect(state.position).toBe(3);
+  });
+
+  it('is the same again after its messages are folded anew', () => {
+    const { state } = hear(snapshot(1, 8), decision(4, 8), decision(3, 8, 'a/b'), snapshot(2, 8));
+    expect(hear(...messagesOf(state)).state).toEqual(state);
+  });
+});
