@@ -1,0 +1,166 @@
+// Issuers' key sets over HTTP: fetched ahead of need, kept for a day when the issuer is away, never asked too often.
+import CircuitBreaker from 'opossum';
+import type { Clock } from '#engine/ports/clock.ts';
+import type { KeyAddress, KeyNews, KeySet, Keys } from '#engine/ports/keys.ts';
+import { Queue } from '#engine/ports/queue.ts';
+
+export interface KeysOptions {
+  readonly fetchJson: (address: string) => Promise<unknown>;
+  readonly clock: Clock;
+  /** Between two fetches while all is well. Default 5 min. */
+  readonly refreshMs?: number;
+  /** Between two tries while the issuer is away, and between two fetches for unknown keys. Default 30 s. */
+  readonly cooldownMs?: number;
+  /** How long the last good set outlives its issuer. Default 24 h. */
+  readonly keepMs?: number;
+}
+
+interface Followed {
+  readonly address: KeyAddress;
+  readonly fetch: CircuitBreaker<[], KeySet>;
+  set: KeySet | undefined;
+  text: string;
+  /** Monotonic; of the last success. */
+  goodAt: number;
+  triedAt: number;
+  failing: boolean;
+  timer: NodeJS.Timeout | undefined;
+  running: Promise<void> | undefined;
+}
+
+const keyOf = (address: KeyAddress): string =>
+  address.type === 'jwks' ? `jwks ${address.uri}` : `discovery ${address.issuer}`;
+
+export const createKeys = (options: KeysOptions): Keys => {
+  const { fetchJson, clock } = options;
+  const refreshMs = options.refreshMs ?? 300_000;
+  const cooldownMs = options.cooldownMs ?? 30_000;
+  const keepMs = options.keepMs ?? 86_400_000;
+  const followed = new Map<string, Followed>();
+  const news = new Queue<KeyNews>({ limit: 1000 });
+
+  const isFresh = (entry: Followed) =>
+    entry.set !== undefined && clock.monotonic() - entry.goodAt <= keepMs;
+
+  const succeed = (entry: Followed, set: KeySet): void => {
+    const text = JSON.stringify(set.keys);
+    const { address } = entry;
+    if (entry.failing) news.push({ type: 'recovered', address });
+    if (text !== entry.text) news.push({ type: 'rotated', address });
+    Object.assign(entry, { set, text, goodAt: clock.monotonic(), failing: false });
+  };
+
+  const fail = (entry: Followed, error: unknown): void => {
+    const { address } = entry;
+    const ageMs = entry.set ? clock.monotonic() - entry.goodAt : 0;
+    if (!entry.failing)
+      news.push({
+        type: 'unreachable',
+        address,
+        ageMs,
+        reason: error instanceof Error ? error.message : String(error),
+      });
+    entry.failing = true;
+    if (entry.set && !isFresh(entry)) {
+      entry.set = undefined;
+      entry.text = '';
+      news.push({ type: 'expired', address });
+    }
+  };
+
+  const refresh = (entry: Followed): Promise<void> => {
+    entry.running ??= (async () => {
+      clearTimeout(entry.timer);
+      entry.triedAt = clock.monotonic();
+      try {
+        succeed(entry, await entry.fetch.fire());
+      } catch (error) {
+        fail(entry, error);
+      } finally {
+        entry.running = undefined;
+        if (followed.get(keyOf(entry.address)) === entry)
+          entry.timer = setTimeout(
+            () => void refresh(entry),
+            entry.failing ? cooldownMs : refreshMs,
+          ).unref();
+      }
+    })();
+    return entry.running;
+  };
+
+  const start = (address: KeyAddress): Followed => ({
+    address,
+    fetch: new CircuitBreaker(() => fetchKeySet(address, fetchJson), {
+      timeout: 15_000,
+      volumeThreshold: 3,
+      resetTimeout: cooldownMs / 2,
+    }),
+    set: undefined,
+    text: '',
+    goodAt: 0,
+    triedAt: Number.NEGATIVE_INFINITY,
+    failing: false,
+    timer: undefined,
+    running: undefined,
+  });
+
+  const forget = (key: string, entry: Followed): void => {
+    clearTimeout(entry.timer);
+    entry.fetch.shutdown();
+    followed.delete(key);
+  };
+
+  return {
+    async follow(addresses) {
+      const wanted = new Map(addresses.map((address) => [keyOf(address), address]));
+      for (const [key, entry] of followed) if (!wanted.has(key)) forget(key, entry);
+      const firstTries: Promise<void>[] = [];
+      for (const [key, address] of wanted) {
+        if (followed.has(key)) continue;
+        const entry = start(address);
+        followed.set(key, entry);
+        firstTries.push(refresh(entry));
+      }
+      await Promise.all(firstTries);
+    },
+    current(address) {
+      const entry = followed.get(keyOf(address));
+      return entry && isFresh(entry) ? entry.set : undefined;
+    },
+    miss(address) {
+      const entry = followed.get(keyOf(address));
+      if (entry && clock.monotonic() - entry.triedAt >= cooldownMs) void refresh(entry);
+    },
+    news: () => news,
+    close() {
+      for (const [key, entry] of followed) forget(key, entry);
+      news.close();
+    },
+  };
+};
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const fetchKeySet = async (
+  address: KeyAddress,
+  fetchJson: KeysOptions['fetchJson'],
+): Promise<KeySet> => {
+  const uri = address.type === 'jwks' ? address.uri : await discover(address.issuer, fetchJson);
+  const value = await fetchJson(uri);
+  if (!isRecord(value) || !Array.isArray(value['keys']))
+    throw new Error('did not answer a JSON Web Key Set');
+  return { keys: value['keys'].filter(isRecord) };
+};
+
+/** OpenID Connect Discovery 1.0 section 4: the document must name the issuer it was asked for. */
+const discover = async (issuer: string, fetchJson: KeysOptions['fetchJson']): Promise<string> => {
+  const value = await fetchJson(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`);
+  if (!isRecord(value) || value['issuer'] !== issuer)
+    throw new Error('the discovery document names another issuer');
+  const uri = value['jwks_uri'];
+  if (typeof uri !== 'string') throw new Error('the discovery document has no jwks_uri');
+  if (issuer.startsWith('https:') && !uri.startsWith('https:'))
+    throw new Error('jwks_uri is not https, although the issuer is');
+  return uri;
+};
