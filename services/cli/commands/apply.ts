@@ -1,0 +1,145 @@
+// `weir apply`, `weir diff`: policy documents on their way to control.
+import { Command } from 'commander';
+import type {
+  ApplyAnswer,
+  ApplyRequest,
+  DeleteRequest,
+  RollbackRequest,
+  WaitAnswer,
+  WaitFor,
+} from '#engine/model/api.ts';
+import type { Diagnostic } from '#engine/model/diagnostic.ts';
+import { ApiError } from '../client.ts';
+import { readDocuments } from '../documents.ts';
+import { CliError, exitCodes } from '../exit.ts';
+import { parseMs } from '../names.ts';
+import { formatAge } from '../output.ts';
+import { examples, type Session } from '../session.ts';
+
+export interface WaitOptions {
+  readonly wait?: string | true;
+  readonly timeout: string;
+}
+
+export const withWait = (command: Command): Command =>
+  command
+    .option('--wait [all|N%]', 'until all (or N percent) of the agents concerned have applied it')
+    .option('--timeout <duration>', 'how long --wait waits', '30s');
+
+interface ApplyOptions extends WaitOptions {
+  readonly file: string[];
+  readonly dryRun?: true;
+  readonly message?: string;
+  readonly allOrNothing?: true;
+}
+
+const fileOption = [
+  '-f, --file <path>',
+  'file, folder or - for standard input; repeatable',
+] as const;
+const collect = (value: string, earlier: string[] = []) => [...earlier, value];
+
+export const applyCommand = (session: Session): Command =>
+  withWait(
+    new Command('apply')
+      .description('Apply policy documents')
+      .requiredOption(...fileOption, collect)
+      .option('--dry-run', 'compile and show what would change, and change nothing')
+      .option('-m, --message <text>', 'why, for the history')
+      .option('--all-or-nothing', 'refuse everything when any document has an error'),
+  )
+    .addHelpText(
+      'after',
+      examples(
+        ['weir apply -f policies/', 'all YAML files below the folder'],
+        ['weir apply -f route.yaml --wait 95% -m "new route"', 'and wait for the fleet'],
+        ['cat route.yaml | weir apply -f - --dry-run', 'look before you leap'],
+      ),
+    )
+    .action(async (options: ApplyOptions) => {
+      const request: ApplyRequest = {
+        documents: await readDocuments(options.file, session.world),
+        ...(options.message === undefined ? {} : { message: options.message }),
+        ...(options.dryRun ? { dryRun: true } : {}),
+        ...(options.allOrNothing ? { allOrNothing: true } : {}),
+        ...waitRequest(options),
+      };
+      await commit(session, 'policy.apply', request);
+    });
+
+export const diffCommand = (session: Session): Command =>
+  new Command('diff')
+    .description('Show how documents differ from the policy in force')
+    .requiredOption(...fileOption, collect)
+    .addHelpText('after', examples(['weir diff -f policies/', 'what `weir apply` would change']))
+    .action(async (options: { file: string[] }) => {
+      const documents = await readDocuments(options.file, session.world);
+      await commit(session, 'policy.diff', { documents });
+    });
+
+/** Sends a change and reports it; throws the exit code that fits. */
+export const commit = async (
+  session: Session,
+  operation: 'policy.apply' | 'policy.diff' | 'policy.delete' | 'policy.rollback',
+  request: ApplyRequest | DeleteRequest | RollbackRequest,
+): Promise<void> => {
+  const timeoutMs = 30_000 + (request.wait?.timeoutMs ?? 0);
+  const answer = await session
+    .client()
+    .call(operation, request, { timeoutMs })
+    .catch((error) => {
+      if (error instanceof ApiError) session.diagnostics(diagnosticsIn(error.details));
+      throw error;
+    });
+  session.print(answer, () => describe(answer, operation === 'policy.diff', session));
+  if (session.format() === 'table') session.diagnostics(answer.diagnostics);
+  judge(answer);
+};
+
+export const waitRequest = (options: WaitOptions): { wait?: WaitFor } => {
+  if (options.wait === undefined) return {};
+  const text = options.wait === true || options.wait === 'all' ? '100%' : options.wait;
+  const percent = Number(/^([0-9]+(?:\.[0-9]+)?)%?$/.exec(text)?.[1]);
+  if (!(percent >= 1 && percent <= 100))
+    throw new CliError(exitCodes.usage, `--wait takes all or a percentage, not "${text}".`);
+  return { wait: { percent, timeoutMs: Math.max(1, parseMs(options.timeout)) } };
+};
+
+const diagnosticsIn = (details: unknown): readonly Diagnostic[] => {
+  const list = Array.isArray(details)
+    ? details
+    : (details as { diagnostics?: unknown } | undefined)?.diagnostics;
+  return Array.isArray(list) ? (list as Diagnostic[]) : [];
+};
+
+const describe = (answer: ApplyAnswer, isDiff: boolean, { colors }: Session): string => {
+  const paint = { created: colors.green, updated: colors.yellow, deleted: colors.red };
+  const lines = answer.changes.flatMap(({ id, change, diff }) => {
+    if (change === 'unchanged') return isDiff ? [] : [colors.dim(`unchanged  ${id}`)];
+    const shown = isDiff || answer.dryRun ? (diff ?? '').trimEnd() : '';
+    return [`${paint[change](change.padEnd(9))}  ${id}`, ...(shown ? [shown] : [])];
+  });
+  const refused = answer.quarantined.map((id) => `${colors.red('refused')}    ${id}`);
+  const state = `revision ${answer.revision}${answer.dryRun || isDiff ? ' (nothing was changed)' : ''}`;
+  const wait = answer.wait ? [describeWait(answer.wait)] : [];
+  return `${[...lines, ...refused, state, ...wait].join('\n')}\n`;
+};
+
+const describeWait = ({ reached, applied, agents, slowestMs, missing }: WaitAnswer): string => {
+  const count = `applied by ${applied} of ${agents} agents`;
+  if (reached) return `${count} in ${formatAge(slowestMs)}`;
+  return `${count}; still missing: ${missing.join(', ') || 'none known'}`;
+};
+
+const judge = ({ diagnostics, quarantined, wait }: ApplyAnswer): void => {
+  const errors = diagnostics.filter(({ severity }) => severity === 'error').length;
+  if (errors > 0 || quarantined.length > 0)
+    throw new CliError(
+      exitCodes.rejected,
+      `${errors} error${errors === 1 ? '' : 's'}; ${quarantined.length} refused, the rest is unharmed.`,
+    );
+  if (wait && !wait.reached)
+    throw new CliError(exitCodes.timedOut, 'Not all agents applied it in time.', {
+      hint: '`weir status` shows who is lost or has rejected it.',
+    });
+};

@@ -1,0 +1,103 @@
+// `weir rollout`: how far a new version has come, why, and the operator's say in it.
+import { Command } from 'commander';
+import type { Operation, RolloutStatus } from '#engine/model/api.ts';
+import type { Client } from '../client.ts';
+import { CliError, exitCodes } from '../exit.ts';
+import { parseName } from '../names.ts';
+import { showRollouts } from '../rollout-view.ts';
+import { examples, type Session } from '../session.ts';
+import { watch } from '../watch.ts';
+
+export const rolloutCommand = (session: Session): Command => {
+  const rollout = new Command('rollout')
+    .description('Watch and steer rollouts of new versions')
+    .addHelpText(
+      'after',
+      examples(
+        ['weir rollout status --watch', 'weight, evidence and each step, live'],
+        ['weir rollout abort bibby/catalog --reason "wrong build"', 'all traffic back at once'],
+      ),
+    );
+  rollout.addCommand(statusOf(session));
+  for (const [verb, description] of Object.entries(steering))
+    rollout.addCommand(steer(session, verb as keyof typeof steering, description));
+  return rollout;
+};
+
+const steering = {
+  start: 'Start a rollout of a version',
+  promote: 'Give the new version all traffic now',
+  abort: 'Give all traffic back to the baseline now',
+  pause: 'Hold the weight where it is',
+  resume: 'Go on after a pause',
+  retry: 'Try a rolled back or aborted version again',
+} as const;
+
+/** States in which nothing more happens by itself. */
+const ended: Readonly<Record<string, boolean>> = {
+  promoted: true,
+  rolledBack: true,
+  aborted: true,
+  failed: true,
+};
+
+const statusOf = (session: Session): Command =>
+  new Command('status')
+    .description('Show rollouts: weight, figures of both versions, evidence and history')
+    .argument('[name]', 'NAME or NAMESPACE/NAME; all of them by default')
+    .option('-w, --watch', 'until the rollout has ended; exit code 1 unless it was promoted')
+    .addHelpText(
+      'after',
+      examples(
+        ['weir rollout status', 'all rollouts'],
+        ['weir rollout status bibby/catalog --watch', 'one of them, until it has ended'],
+      ),
+    )
+    .action(async (text: string | undefined, options: { watch?: true }) => {
+      const client = session.client();
+      const request = text === undefined ? {} : parseName(text, session.options.namespace);
+      let rollouts: readonly RolloutStatus[] = [];
+      const look = async () => {
+        const answer = await client.call('rollout.status', request);
+        rollouts = answer.rollouts;
+        const isFinal = rollouts.length > 0 && rollouts.every(({ state }) => ended[state] === true);
+        return { value: answer, text: () => showRollouts(rollouts, session), isFinal };
+      };
+      if (!options.watch) {
+        const { value, text: show } = await look();
+        return session.print(value, show);
+      }
+      await watch(session, look);
+      const bad = rollouts.find(({ state }) => ended[state] && state !== 'promoted');
+      if (bad) throw new CliError(exitCodes.failed, `${bad.id} is ${bad.state}: ${bad.reason}`);
+    });
+
+const steer = (session: Session, verb: keyof typeof steering, description: string): Command => {
+  const command = new Command(verb)
+    .description(description)
+    .argument('[name]', 'NAME or NAMESPACE/NAME; may be left out when there is only one')
+    .option('--reason <text>', 'why, for the history');
+  if (verb === 'start') command.option('--version <version>', 'the version to roll out');
+  return command
+    .addHelpText('after', examples([`weir rollout ${verb} bibby/catalog`, description]))
+    .action(async (text: string | undefined, options: { reason?: string; version?: string }) => {
+      const client = session.client();
+      const target = text
+        ? parseName(text, session.options.namespace)
+        : await onlyRollout(client, session.options.namespace);
+      const operation: Operation = `rollout.${verb}`;
+      const answer = await client.call(operation, { ...target, ...options });
+      session.print(answer, () => showRollouts(answer.rollouts, session));
+    });
+};
+
+const onlyRollout = async (client: Client, namespace: string | undefined) => {
+  const { rollouts } = await client.call('rollout.status', { namespace });
+  const [only, ...more] = rollouts;
+  if (!only) throw new CliError(exitCodes.failed, 'There is no rollout.');
+  if (more.length > 0)
+    throw new CliError(exitCodes.usage, 'There is more than one rollout; say which.', {
+      hint: rollouts.map(({ id }) => id).join(', '),
+    });
+  return parseName(only.id, undefined);
+};

@@ -1,0 +1,68 @@
+// A rollout as text: where it stands, what both versions do, what the evidence says, and how it came here.
+import type { RolloutStatus } from '#engine/model/api.ts';
+import type { ArmFigures } from '#engine/model/verdict.ts';
+import { formatAge, formatEvidence, formatPercent, table } from './output.ts';
+import type { Session } from './session.ts';
+import type { Colors } from './surroundings.ts';
+
+type View = Pick<Session, 'colors' | 'world'>;
+
+export const showRollouts = (rollouts: readonly RolloutStatus[], view: View): string =>
+  rollouts.length === 0
+    ? 'no rollouts\n'
+    : rollouts.map((rollout) => showRollout(rollout, view)).join('\n');
+
+const showRollout = (rollout: RolloutStatus, { colors, world }: View): string => {
+  const { id, service, state, baseline, canary, weight, reason } = rollout;
+  const versions = canary ? `${baseline} -> ${canary}` : baseline;
+  const head = `${colors.bold(id)}  ${service}  ${versions}  ${paintState(state, colors)}\n`;
+  const since = formatAge(world.now() - rollout.stepStartedMs);
+  const step = canary ? `weight ${weight}%  ${showSteps(rollout)}  for ${since}\n` : '';
+  return [head, step, reason ? `${reason}\n` : '', arms(rollout), evidence(rollout), past(rollout)]
+    .filter(Boolean)
+    .join('');
+};
+
+const paintState = (state: string, colors: Colors): string => {
+  if (state === 'promoted') return colors.green(state);
+  if (['rolledBack', 'aborted', 'failed'].includes(state)) return colors.red(state);
+  return colors.yellow(state);
+};
+
+const showSteps = ({ steps, step }: RolloutStatus): string =>
+  `step ${Math.min(step + 1, steps.length)} of ${steps.length} (${steps.join(', ')})`;
+
+const arms = ({ arms: figures, baseline, canary }: RolloutStatus): string => {
+  if (!figures) return '';
+  const row = (version: string, { requests, errors, p50Ms, p99Ms }: ArmFigures) => [
+    version,
+    `${requests}`,
+    `${errors}`,
+    requests > 0 ? formatPercent(errors / requests) : '-',
+    `${p50Ms.toFixed(1)}ms`,
+    `${p99Ms.toFixed(1)}ms`,
+  ];
+  return table(
+    ['VERSION', 'REQUESTS', 'ERRORS', 'ERROR RATE', 'P50', 'P99'],
+    [row(baseline, figures.baseline), row(canary ?? 'canary', figures.canary)],
+  );
+};
+
+const evidence = ({ evidence: found }: RolloutStatus): string => {
+  if (!found) return '';
+  const { rollback, rollbackAt, promote, promoteAt, culprits, requestsNeeded } = found;
+  const needed = requestsNeeded === undefined ? '' : `, about ${requestsNeeded} more requests`;
+  const blame = culprits.length > 0 ? `  because of ${culprits.join(', ')}` : '';
+  return (
+    `evidence for promotion ${formatEvidence(promote)} of ${formatEvidence(promoteAt)}${needed}\n` +
+    `evidence for rollback  ${formatEvidence(rollback)} of ${formatEvidence(rollbackAt)}${blame}\n`
+  );
+};
+
+const past = ({ history, startedMs }: RolloutStatus): string =>
+  history
+    .map(({ atMs, state, weight, reason }) => {
+      const at = `+${formatAge(Math.max(0, atMs - startedMs))}`;
+      return `  ${at.padEnd(6)} ${state.padEnd(12)} ${`${weight}%`.padStart(5)}  ${reason}\n`;
+    })
+    .join('');
