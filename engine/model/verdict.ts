@@ -15,6 +15,14 @@ export interface Verdict {
   readonly reason: string;
   readonly evidence: Evidence;
   readonly atMs: number;
+  /** The step (from 1) that the evidence so far permits, whatever the clock says. */
+  readonly rampTo: number;
+  /** Even identical versions could not be told good before the deadline, or it has passed. */
+  readonly futile: boolean;
+  /** The baseline itself is failing: nobody should gain traffic now. */
+  readonly baselineUnhealthy: boolean;
+  /** Still finding out what normal is (latency thresholds); the new version needs no traffic for it. */
+  readonly learning: boolean;
 }
 
 export interface Evidence {
@@ -24,9 +32,9 @@ export interface Evidence {
   /** Smallest non-inferiority e-value over metrics, against `promoteAt` = 1/beta. */
   readonly promote: number;
   readonly promoteAt: number;
-  /** By metric: `errors`, `latency-p99`, ... */
+  /** By metric: `errors`, `errors:<rule>`, `latency-p99`, ...; `promote` where promotion asks for it. */
   readonly metrics: Readonly<
-    Record<string, { readonly rollback: number; readonly promote: number }>
+    Record<string, { readonly rollback: number; readonly promote?: number }>
   >;
   /** Metrics that by themselves justify the rollback. */
   readonly culprits: readonly string[];

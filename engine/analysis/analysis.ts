@@ -1,0 +1,80 @@
+// Samples in, verdict out: is the new version worse than the margins, good enough, or not known yet? Pure, and cheap
+// enough to ask after every sample: looking often costs nothing, that is the point of sequential tests (docs/canary.md).
+import type { RolloutPlan } from '../model/rollout-plan.ts';
+import type { Sample } from '../model/telemetry.ts';
+import type { Verdict } from '../model/verdict.ts';
+import { type BaselineState, summarise } from './baseline.ts';
+import type { JudgeFacts } from './facts.ts';
+import { emptyHistogram } from './histogram.ts';
+import { decide } from './judgement.ts';
+import { count } from './observation.ts';
+import type { AnalysisState, ArmSums } from './state.ts';
+import { admit } from './watermark.ts';
+
+export { type BaselineState, learnBaseline, readBaselineState } from './baseline.ts';
+export type { JudgeFacts } from './facts.ts';
+export { type AnalysisState, readAnalysisState } from './state.ts';
+
+const emptyArm: ArmSums = { requests: 0, errors: 0, latency: emptyHistogram };
+
+/** `learnt` is what `learnBaseline` knows of the service; without it thresholds come from the rollout's first requests. */
+export const startAnalysis = (
+  plan: RolloutPlan,
+  arms: { readonly baseline: string; readonly canary: string },
+  nowMs: number,
+  learnt?: BaselineState,
+): AnalysisState => ({
+  v: 1,
+  rollout: plan.id,
+  service: plan.service,
+  baseline: arms.baseline,
+  canary: arms.canary,
+  plan: {
+    steps: plan.steps,
+    minStepMs: plan.minStepMs,
+    minSoakMs: plan.minSoakMs,
+    deadlineMs: plan.deadlineMs,
+    analysis: plan.analysis,
+  },
+  startedMs: nowMs,
+  clockMs: nowMs,
+  ...summarise(learnt),
+  tests: {},
+  arms: { canary: emptyArm, baseline: emptyArm },
+  recent: [],
+  watermarks: {},
+  samples: 0,
+  samplesJudged: 0,
+  heardMs: nowMs,
+});
+
+/**
+ * Counts one sample exactly once. Doubled ones change nothing, late and reordered ones lead to the same state, foreign
+ * ones (another service, the receiving side's view) are ignored.
+ */
+export const observe = (state: AnalysisState, sample: Sample): AnalysisState => {
+  if (sample.reporter !== 'source' || sample.startMs + sample.spanMs < state.startedMs)
+    return state;
+  const series = sample.series.filter(
+    ({ service, version }) =>
+      service === state.service && (version === state.canary || version === state.baseline),
+  );
+  if (series.length === 0) return state;
+  const watermarks = admit(state.watermarks, sample);
+  return watermarks ? count({ ...state, watermarks }, series, sample.startMs) : state;
+};
+
+/** The verdict at this moment. The state it returns remembers when telemetry was last heard, by control's own clock. */
+export const judge = (
+  state: AnalysisState,
+  facts: JudgeFacts,
+): readonly [AnalysisState, Verdict] => {
+  const heard = state.samples > state.samplesJudged;
+  const next: AnalysisState = {
+    ...state,
+    clockMs: Math.max(state.clockMs, facts.nowMs),
+    samplesJudged: state.samples,
+    heardMs: heard ? facts.nowMs : state.heardMs,
+  };
+  return [next, decide(next, facts)];
+};

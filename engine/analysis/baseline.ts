@@ -1,0 +1,191 @@
+// Learns what is normal for a service before a rollout: usual error rate, latency distribution, endpoint groups, and how
+// clustered bad requests are. Two generations of ten minutes are kept, so it forgets.
+import type { Histogram, Sample, Series } from '../model/telemetry.ts';
+import {
+  advanceBlocks,
+  type Blocks,
+  emptyBlocks,
+  mergedDispersion,
+  type Second,
+} from './dispersion.ts';
+import { above, countOf, emptyHistogram, merge } from './histogram.ts';
+import { type AnalysisState, type Edges, edgeRequests, edgesOf, latencyMetrics } from './state.ts';
+import { admit, type Watermarks } from './watermark.ts';
+
+export interface BaselineState {
+  readonly v: 1;
+  readonly service: string;
+  readonly version: string;
+  readonly current: Generation;
+  readonly previous: Generation | undefined;
+  /** Thresholds at which slow requests are counted while learning. */
+  readonly edges: Edges | undefined;
+  /** Seconds that late samples may still add to, oldest first. */
+  readonly pending: readonly Second[];
+  readonly watermarks: Watermarks;
+}
+
+interface Generation {
+  readonly number: number;
+  readonly requests: number;
+  readonly errors: number;
+  readonly latency: Histogram;
+  readonly rules: readonly string[];
+  readonly blocks: Blocks;
+}
+
+const generationMs = 600_000;
+const lateSeconds = 10;
+/** Requests after which thresholds are set, and set again with better knowledge. */
+const edgesAt = [200, 2000, 20_000];
+const rulesKnown = 64;
+
+export const learnBaseline = (
+  known: BaselineState | undefined,
+  sample: Sample,
+  of: { readonly service: string; readonly version: string },
+): BaselineState => {
+  const isSame = known?.service === of.service && known.version === of.version;
+  const state = isSame ? known : emptyBaseline(of);
+  if (sample.reporter !== 'source') return state;
+  const series = sample.series.filter(
+    (one) => one.service === of.service && one.version === of.version,
+  );
+  const watermarks = series.length > 0 ? admit(state.watermarks, sample) : undefined;
+  if (!watermarks) return state;
+  const turned = turn({ ...state, watermarks }, Math.floor(sample.startMs / generationMs));
+  const current = addSeries(turned.current, series);
+  const edges = refine(turned, current);
+  return flush({
+    ...turned,
+    edges,
+    current: edges === turned.edges ? current : { ...current, blocks: emptyBlocks },
+    pending: addPending(turned.pending, series, Math.floor(sample.startMs / 1000), edges),
+  });
+};
+
+/** What the analysis of a rollout takes over; it stays as it is until the rollout ends. */
+export const summarise = (
+  known: BaselineState | undefined,
+): Pick<AnalysisState, 'edges' | 'learning' | 'dispersion' | 'usualErrorRate' | 'knownRules'> => {
+  const generations = [known?.current, known?.previous].filter((one) => one !== undefined);
+  const latency = generations.reduce((sum, one) => merge(sum, one.latency), emptyHistogram);
+  const requests = generations.reduce((sum, one) => sum + one.requests, 0);
+  const errors = generations.reduce((sum, one) => sum + one.errors, 0);
+  const isEnough = countOf(latency) >= edgeRequests;
+  return {
+    ...(isEnough ? { edges: edgesOf(latency) } : {}),
+    learning: isEnough ? emptyHistogram : latency,
+    dispersion: mergedDispersion(generations.map(({ blocks }) => blocks)),
+    ...(requests >= edgeRequests ? { usualErrorRate: errors / requests } : {}),
+    knownRules: [...new Set(generations.flatMap(({ rules }) => rules))],
+  };
+};
+
+export const readBaselineState = (value: unknown): BaselineState | undefined => {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const state = value as Partial<BaselineState>;
+  const isWhole =
+    state.v === 1 &&
+    typeof state.service === 'string' &&
+    typeof state.version === 'string' &&
+    typeof state.current?.blocks === 'object' &&
+    Array.isArray(state.pending) &&
+    typeof state.watermarks === 'object';
+  return isWhole ? (state as BaselineState) : undefined;
+};
+
+const emptyGeneration = (number: number): Generation => ({
+  number,
+  requests: 0,
+  errors: 0,
+  latency: emptyHistogram,
+  rules: [],
+  blocks: emptyBlocks,
+});
+
+const emptyBaseline = (of: {
+  readonly service: string;
+  readonly version: string;
+}): BaselineState => ({
+  v: 1,
+  ...of,
+  current: emptyGeneration(0),
+  previous: undefined,
+  edges: undefined,
+  pending: [],
+  watermarks: {},
+});
+
+const turn = (state: BaselineState, number: number): BaselineState => {
+  if (number <= state.current.number) return state;
+  const isNext = state.current.requests > 0;
+  return {
+    ...state,
+    current: emptyGeneration(number),
+    previous: isNext ? state.current : state.previous,
+    edges: isNext && state.edges ? edgesOf(state.current.latency) : state.edges,
+  };
+};
+
+const addSeries = (generation: Generation, series: readonly Series[]): Generation => ({
+  ...generation,
+  requests: generation.requests + series.reduce((sum, one) => sum + one.requests, 0),
+  errors: generation.errors + series.reduce((sum, one) => sum + one.errors, 0),
+  latency: series.reduce((sum, one) => merge(sum, one.latency), generation.latency),
+  rules: addRules(generation.rules, series),
+});
+
+const addRules = (rules: readonly string[], series: readonly Series[]): readonly string[] => {
+  const added = [...new Set(series.map(({ rule }) => rule))].filter(
+    (rule) => !rules.includes(rule),
+  );
+  return added.length === 0 ? rules : [...rules, ...added].slice(0, rulesKnown);
+};
+
+const refine = (before: BaselineState, current: Generation): Edges | undefined => {
+  const seen = countOf(before.current.latency);
+  const now = countOf(current.latency);
+  const isDue = edgesAt.some((count) => seen < count && now >= count);
+  if (!isDue || (before.edges && before.previous)) return before.edges;
+  const better = edgesOf(current.latency);
+  const isSame = before.edges && latencyMetrics.every((one) => before.edges?.[one] === better[one]);
+  return isSame ? before.edges : better;
+};
+
+const addPending = (
+  pending: readonly Second[],
+  series: readonly Series[],
+  second: number,
+  edges: Edges | undefined,
+): readonly Second[] => {
+  const old = pending.find((one) => one.second === second);
+  const first = pending[0];
+  // Older than what is still open: too late for the blocks, which go strictly forward in time.
+  if (!old && first && second < first.second) return pending;
+  const total = (value: (one: Series) => number) =>
+    series.reduce((sum, one) => sum + value(one), 0);
+  const bad = [
+    total((one) => one.errors),
+    ...latencyMetrics.map((metric) =>
+      edges ? total((one) => above(one.latency, edges[metric])) : 0,
+    ),
+  ];
+  const changed: Second = {
+    second,
+    requests: (old?.requests ?? 0) + total((one) => one.requests),
+    bad: bad.map((value, at) => value + (old?.bad[at] ?? 0)),
+  };
+  return [...pending.filter((one) => one !== old), changed].sort((a, b) => a.second - b.second);
+};
+
+const flush = (state: BaselineState): BaselineState => {
+  const newest = state.pending.at(-1)?.second ?? 0;
+  const done = state.pending.filter(({ second }) => second < newest - lateSeconds);
+  if (done.length === 0) return state;
+  return {
+    ...state,
+    pending: state.pending.slice(done.length),
+    current: { ...state.current, blocks: done.reduce(advanceBlocks, state.current.blocks) },
+  };
+};

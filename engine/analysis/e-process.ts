@@ -1,0 +1,91 @@
+// The sequential tests of docs/canary.md: evidence is a sum of log-likelihood ratios per grid point, and an e-value is a
+// mixture of their exponentials. Everything here is in natural logarithms until the last moment.
+
+/** One stratum: what both versions did behind one agent in one window. */
+export interface Counts {
+  /** Canary requests and how many of them were bad. */
+  readonly nc: number;
+  readonly xc: number;
+  /** Baseline. */
+  readonly nb: number;
+  readonly xb: number;
+}
+
+/** Alternatives of a test, relative to its null boundary, with prior weights that add up to 1. */
+export interface Grid {
+  readonly ratios: readonly number[];
+  readonly logWeights: readonly number[];
+}
+
+const gridOf = (ratios: readonly number[], weights: readonly number[]): Grid => {
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  return { ratios, logWeights: weights.map((weight) => Math.log(weight / total)) };
+};
+
+/** Alternatives "worse than the boundary", as multiples of it. */
+export const worse = gridOf(
+  [1.2, 1.6, 2.4, 3.2, 4.8, 7.2, 12.8, 25.6, 51, 102, 819],
+  Array.from({ length: 11 }, () => 1),
+);
+
+const betterRatios = [0.2, 0.5, 0.75, 1, 1.2] as const;
+const betterWeights = [1, 1, 2, 4, 2] as const;
+
+/** Alternatives "better than `boundary` times the baseline", as ratios to the baseline: centred on equality. */
+export const betterThan = (boundary: number): Grid => {
+  const kept = betterRatios.flatMap((ratio, at) => (ratio < boundary ? [at] : []));
+  return gridOf(
+    kept.map((at) => betterRatios[at] ?? 1),
+    kept.map((at) => betterWeights[at] ?? 1),
+  );
+};
+
+/** Alternatives "below the absolute bound", as shares of it. */
+export const below = gridOf([0.01, 0.1, 0.2, 0.35, 0.5, 0.7], [2, 1, 1, 1, 1, 1]);
+
+/**
+ * Adds to `sums` what one stratum says for `ratio` times the baseline's rate against `boundary` times it. The common
+ * error level cancels, so it may drift or jump; only the versions' shares of the traffic and of the errors count.
+ */
+export const addRelative = (
+  sums: readonly number[],
+  ratios: readonly number[],
+  boundary: number,
+  counts: Counts,
+): readonly number[] => {
+  const { nc, xc, nb, xb } = counts;
+  // One version alone says nothing about a ratio.
+  if (xc + xb === 0 || nc === 0 || nb === 0) return sums;
+  const atBoundary = boundary * nc + nb;
+  return ratios.map(
+    (ratio, at) =>
+      (sums[at] ?? 0) +
+      xc * Math.log(ratio / boundary) -
+      (xc + xb) * Math.log((ratio * nc + nb) / atBoundary),
+  );
+};
+
+/** What `bad` of `requests` say for rate `rate` against `bound`; additive, so sums over strata may be passed. */
+export const absolute = (rate: number, bound: number, requests: number, bad: number): number =>
+  (bad === 0 ? 0 : bad * Math.log(rate / bound)) - (rate - bound) * requests;
+
+/** log of the sum of exponentials; -Infinity for nothing. */
+export const logSum = (logs: readonly number[]): number => {
+  let top = Number.NEGATIVE_INFINITY;
+  for (const log of logs) if (log > top) top = log;
+  if (top === Number.NEGATIVE_INFINITY) return top;
+  let sum = 0;
+  for (const log of logs) sum += Math.exp(log - top);
+  return top + Math.log(sum);
+};
+
+/**
+ * log e-value of a mixture. Bad requests that come in clusters of up to `dispersion` count as one: dividing the evidence
+ * keeps the test valid (a power below 1 of an e-value is one).
+ */
+export const mix = (logs: readonly number[], grid: Grid, dispersion: number): number =>
+  logSum(grid.logWeights.map((weight, at) => weight + (logs[at] ?? 0) / dispersion));
+
+/** e-value for people and JSON: finite, four digits. */
+export const eValue = (log: number): number =>
+  log < -30 ? 0 : Number(Math.exp(Math.min(690, log)).toPrecision(4));

@@ -1,0 +1,133 @@
+// Combines the tests of all metrics. Their dependence is unknown, so e-values are averaged with fixed weights for
+// rollback, and every metric must be proven by itself for promotion.
+import { absolute, below, betterThan, logSum, mix, worse } from './e-process.ts';
+import {
+  type AnalysisState,
+  copiesKept,
+  type Dispersion,
+  isErrors,
+  latencyMetrics,
+  noSums,
+  promotionBoundary,
+  type Sums,
+  type TestSums,
+} from './state.ts';
+
+/** All in natural logarithms. */
+export interface Weighed {
+  readonly rollback: number;
+  readonly promote: number;
+  readonly metrics: readonly MetricEvidence[];
+  readonly culprits: readonly string[];
+}
+
+export interface MetricEvidence {
+  readonly metric: string;
+  readonly weight: number;
+  readonly rollback: number;
+  /** Absent where promotion does not ask. */
+  readonly promote: number | undefined;
+}
+
+export const weigh = (state: AnalysisState): Weighed => {
+  const metrics = weights(state).map(([metric, weight]) => ({
+    metric,
+    weight,
+    rollback: rollbackEvidence(state, metric),
+    promote: promotionEvidence(state, metric),
+  }));
+  const rollback = logSum(metrics.map((one) => Math.log(one.weight) + one.rollback));
+  const threshold = Math.log(1 / state.plan.analysis.alpha);
+  return {
+    rollback,
+    promote: Math.min(...metrics.map(({ promote }) => promote ?? Number.POSITIVE_INFINITY)),
+    metrics,
+    culprits: metrics
+      .filter((one) => one.rollback + Math.log(one.weight) >= threshold)
+      .sort((a, b) => b.rollback - a.rollback)
+      .map(({ metric }) => metric),
+  };
+};
+
+/** Fixed before the evidence comes in: they may depend on what was known beforehand and on order of appearance only. */
+const weights = (state: AnalysisState): readonly (readonly [string, number])[] => {
+  const hasLatency = state.plan.analysis.latency === 'on';
+  const errors = hasLatency ? 0.5 : 1;
+  const rules = Object.keys(state.tests).filter((metric) => metric.startsWith('errors:'));
+  const known = new Set(state.knownRules.map((rule) => `errors:${rule}`));
+  const late = rules.filter((metric) => !known.has(metric));
+  const share = ruleShares(known.size);
+  return [
+    ['errors', errors / 2],
+    ...rules.map((metric): [string, number] => [
+      metric,
+      (errors / 2) * (known.has(metric) ? share.known : share.late(late.indexOf(metric))),
+    ]),
+    ...(hasLatency ? latencyMetrics.map((metric): [string, number] => [metric, 0.5 / 3]) : []),
+  ];
+};
+
+const lateShare = 0.1;
+const unknownRules = 16;
+const ruleShares = (known: number) =>
+  known === 0
+    ? { known: 0, late: (at: number) => (at < unknownRules ? 1 / unknownRules : 0) }
+    : {
+        known: (1 - lateShare) / known,
+        late: (at: number) => lateShare / ((at + 1) * (at + 2)),
+      };
+
+const dispersionOf = (dispersion: Dispersion, metric: string): number =>
+  isErrors(metric) ? dispersion.errors : dispersion[metric as keyof Dispersion];
+
+const rollbackEvidence = (state: AnalysisState, metric: string): number => {
+  const sums = state.tests[metric] ?? noSums;
+  // Nothing bad at the canary: zero is a valid lower bound of the e-value, and cheap.
+  if (sums.all.bad === 0) return Number.NEGATIVE_INFINITY;
+  const phi = dispersionOf(state.dispersion, metric);
+  const relative = withRestarts(sums, ({ up }) => mix(up, worse, phi));
+  const bound = isErrors(metric) ? state.plan.analysis.maxErrorRate : 0;
+  if (bound === 0) return relative;
+  // "Errors above the ratio" and "above the bound": both must be proven.
+  return Math.min(
+    relative,
+    withRestarts(sums, ({ requests, bad }) => mix(worseThan(bound, requests, bad), worse, phi)),
+  );
+};
+
+const worseThan = (bound: number, requests: number, bad: number): readonly number[] =>
+  worse.ratios.map((multiple) =>
+    multiple * bound > 1 && multiple > 1.2
+      ? Number.NEGATIVE_INFINITY
+      : absolute(Math.min(1, multiple * bound), bound, requests, bad),
+  );
+
+/** Half of the weight on the whole history, half on copies that began later, so that old good data cannot hide a late onset. */
+const withRestarts = ({ all, segments }: TestSums, evidence: (sums: Sums) => number): number => {
+  const logs = [Math.log(0.5) + evidence(all)];
+  let since: Sums = noSums.all;
+  for (const { segment, ...sums } of segments.slice(-copiesKept).reverse()) {
+    since = {
+      requests: since.requests + sums.requests,
+      bad: since.bad + sums.bad,
+      up: since.up.length === 0 ? sums.up : since.up.map((value, at) => value + (sums.up[at] ?? 0)),
+    };
+    logs.push(Math.log(0.5 / (segment * (segment + 1))) + evidence(since));
+  }
+  return logSum(logs);
+};
+
+const promotionEvidence = (state: AnalysisState, metric: string): number | undefined => {
+  const { analysis } = state.plan;
+  const boundary = promotionBoundary(analysis, metric);
+  if (boundary === undefined) return undefined;
+  const sums = state.tests[metric] ?? noSums;
+  const phi = dispersionOf(state.dispersion, metric);
+  const relative = mix(sums.down, betterThan(boundary), phi);
+  if (!isErrors(metric) || analysis.promoteErrorRate === 0) return relative;
+  const bound = analysis.promoteErrorRate;
+  const { requests, bad } = sums.all;
+  const logs = below.ratios.map((share) => absolute(share * bound, bound, requests, bad));
+  // "Below the ratio" or "below the bound": either proof will do.
+  return logSum([Math.log(0.5) + relative, Math.log(0.5) + mix(logs, below, phi)]);
+};

@@ -1,0 +1,74 @@
+// How fast evidence for promotion can grow at best: if the versions are alike. Tells how many requests are still needed,
+// and when waiting is pointless.
+
+import type { Weighed } from './evidence.ts';
+import type { JudgeFacts } from './facts.ts';
+import { above } from './histogram.ts';
+import { type AnalysisState, isErrors, type LatencyMetric, promotionBoundary } from './state.ts';
+
+/** Requests before rates are taken seriously, and time. */
+const minRequests = 50;
+const minWatchMs = 30_000;
+
+/** Expected growth of log evidence per canary request at `weight` percent; undefined while the rates are unknown. */
+export const growthPerRequest = (
+  state: AnalysisState,
+  weight: number,
+): ((metric: string) => number | undefined) => {
+  const share = Math.min(0.99, Math.max(0.0001, weight / 100));
+  return (metric) => {
+    const boundary = promotionBoundary(state.plan.analysis, metric);
+    const rate = badRate(state, metric);
+    if (boundary === undefined || rate === undefined) return undefined;
+    const phi = isErrors(metric)
+      ? state.dispersion.errors
+      : state.dispersion[metric as LatencyMetric];
+    // Both versions' bad requests are evidence: per canary request there are rate / share of them.
+    const relative = (rate / share) * divergence(share, boundary);
+    const bound = isErrors(metric) ? state.plan.analysis.promoteErrorRate : 0;
+    return Math.max(relative, belowBound(rate, bound)) / phi;
+  };
+};
+
+/** The deadline has passed, or would pass even at the largest weight with identical versions. */
+export const isHopeless = (
+  state: AnalysisState,
+  facts: JudgeFacts,
+  { metrics }: Weighed,
+): boolean => {
+  const { steps, deadlineMs, analysis } = state.plan;
+  const elapsedMs = facts.nowMs - facts.startedMs;
+  if (elapsedMs >= deadlineMs) return true;
+  const watchedMs = facts.nowMs - state.startedMs;
+  const { canary, baseline } = state.arms;
+  const requests = canary.requests + baseline.requests;
+  if (watchedMs < minWatchMs || requests < minRequests) return false;
+  const weight = steps.at(-1) ?? 100;
+  const growth = growthPerRequest(state, weight);
+  const perMs = ((requests / watchedMs) * weight) / 100;
+  const goal = Math.log(1 / analysis.beta);
+  return metrics.some(({ metric, promote }) => {
+    const perRequest = promote === undefined || promote >= goal ? undefined : growth(metric);
+    if (promote === undefined || perRequest === undefined || perRequest <= 0) return false;
+    return elapsedMs + (goal - promote) / (perRequest * perMs) > deadlineMs;
+  });
+};
+
+const badRate = ({ arms, edges }: AnalysisState, metric: string): number | undefined => {
+  const { requests, errors, latency } = arms.baseline;
+  if (requests < minRequests) return undefined;
+  if (isErrors(metric)) return errors / requests;
+  const edge = edges?.[metric as LatencyMetric];
+  return edge === undefined ? undefined : above(latency, edge) / requests;
+};
+
+/** Kullback-Leibler distance of the canary's share of bad requests if alike from that at the boundary. */
+const divergence = (share: number, boundary: number): number => {
+  const atBoundary = (boundary * share) / (boundary * share + 1 - share);
+  return (
+    share * Math.log(share / atBoundary) + (1 - share) * Math.log((1 - share) / (1 - atBoundary))
+  );
+};
+
+const belowBound = (rate: number, bound: number): number =>
+  rate >= bound ? 0 : bound - rate + (rate === 0 ? 0 : rate * Math.log(rate / bound));

@@ -1,0 +1,70 @@
+// Exponential histograms of scale 3, sparse: index, count, index, count, ... (engine/model/telemetry.ts).
+import type { Histogram } from '../model/telemetry.ts';
+
+export const emptyHistogram: Histogram = { zero: 0, buckets: [], sum: 0 };
+
+/** Milliseconds at the upper end of bucket `index`. */
+export const upperEdge = (index: number): number => 2 ** ((index + 1) / 8);
+
+export const merge = (left: Histogram, right: Histogram): Histogram => {
+  if (right.buckets.length === 0 && right.zero === 0) return left;
+  const buckets: number[] = [];
+  const a = left.buckets;
+  const b = right.buckets;
+  let i = 0;
+  let j = 0;
+  while (i < a.length || j < b.length) {
+    const atA = a[i] ?? Number.POSITIVE_INFINITY;
+    const atB = b[j] ?? Number.POSITIVE_INFINITY;
+    buckets.push(Math.min(atA, atB));
+    buckets.push((atA <= atB ? (a[i + 1] ?? 0) : 0) + (atB <= atA ? (b[j + 1] ?? 0) : 0));
+    if (atA <= atB) i += 2;
+    if (atB <= atA) j += 2;
+  }
+  return { zero: left.zero + right.zero, buckets, sum: left.sum + right.sum };
+};
+
+export const countOf = ({ zero, buckets }: Histogram): number => {
+  let count = zero;
+  for (let at = 1; at < buckets.length; at += 2) count += buckets[at] ?? 0;
+  return count;
+};
+
+/** How many values lie above the upper edge of bucket `edge`. Exact, because it is an edge. */
+export const above = ({ buckets }: Histogram, edge: number): number => {
+  let count = 0;
+  for (let at = buckets.length - 2; at >= 0 && (buckets[at] ?? 0) > edge; at -= 2)
+    count += buckets[at + 1] ?? 0;
+  return count;
+};
+
+/** The bucket whose upper edge leaves a share of values nearest to `share` above it. */
+export const edgeFor = (histogram: Histogram, share: number): number => {
+  const wanted = share * countOf(histogram);
+  const { buckets } = histogram;
+  let over = 0;
+  let best = buckets.at(-2) ?? 0;
+  let distance = wanted;
+  for (let at = buckets.length - 2; at >= 0; at -= 2) {
+    over += buckets[at + 1] ?? 0;
+    if (Math.abs(over - wanted) >= distance) break;
+    distance = Math.abs(over - wanted);
+    best = (buckets[at] ?? 0) - 1;
+  }
+  return best;
+};
+
+/** Milliseconds, interpolated inside the bucket; 0 for an empty histogram. */
+export const quantile = (histogram: Histogram, share: number): number => {
+  const rank = share * countOf(histogram);
+  let seen = histogram.zero;
+  if (seen >= rank) return 0;
+  const { buckets } = histogram;
+  for (let at = 0; at < buckets.length; at += 2) {
+    const count = buckets[at + 1] ?? 0;
+    if (seen + count >= rank)
+      return 2 ** (((buckets[at] ?? 0) + (rank - seen) / Math.max(count, 1)) / 8);
+    seen += count;
+  }
+  return upperEdge(buckets.at(-2) ?? 0);
+};

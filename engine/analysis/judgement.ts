@@ -1,0 +1,116 @@
+// From evidence to a verdict. The order of the questions is the policy: measured at all, worse, good enough, hopeless,
+// not yet.
+import type { Evidence, Verdict, VerdictOutcome } from '../model/verdict.ts';
+import { eValue } from './e-process.ts';
+import { type Weighed, weigh } from './evidence.ts';
+import { type JudgeFacts, staleAfterMs, suspicionAt } from './facts.ts';
+import { growthPerRequest, isHopeless } from './futility.ts';
+import { quantile } from './histogram.ts';
+import type { AnalysisState, ArmSums } from './state.ts';
+import { explain } from './words.ts';
+
+export const decide = (state: AnalysisState, facts: JudgeFacts): Verdict => {
+  const weighed = weigh(state);
+  const { analysis, steps, minSoakMs } = state.plan;
+  const promoteAt = Math.log(1 / analysis.beta);
+  const rollbackAt = Math.log(1 / analysis.alpha);
+  const unhealthy = isBaselineUnhealthy(state);
+  const silent = state.samples === 0 || facts.nowMs - state.heardMs > staleAfterMs;
+  const proven = weighed.promote >= promoteAt;
+  const soaked = facts.step > 0 && facts.nowMs - facts.startedMs >= minSoakMs;
+  const trusted = !unhealthy && weighed.rollback < Math.log(suspicionAt);
+  const futile = !silent && facts.step > 0 && !proven && isHopeless(state, facts, weighed);
+  const outcome = ((): VerdictOutcome => {
+    if (weighed.rollback >= rollbackAt) return 'fail';
+    if (silent) return 'error';
+    return proven && soaked && trusted ? 'pass' : 'inconclusive';
+  })();
+  const verdict: Omit<Verdict, 'reason'> = {
+    type: 'verdict',
+    rollout: state.rollout,
+    service: state.service,
+    baseline: state.baseline,
+    canary: state.canary,
+    outcome,
+    evidence: evidenceOf(state, facts, weighed),
+    atMs: facts.nowMs,
+    rampTo: 1 + Math.floor(Math.max(0, weighed.promote / promoteAt) * steps.length + 1e-9),
+    futile: outcome === 'inconclusive' && futile,
+    baselineUnhealthy: unhealthy,
+    learning: analysis.latency === 'on' && !state.edges,
+  };
+  const capped = { ...verdict, rampTo: Math.min(steps.length, verdict.rampTo) };
+  return { ...capped, reason: explain(state, facts, capped, weighed) };
+};
+
+const evidenceOf = (state: AnalysisState, facts: JudgeFacts, weighed: Weighed): Evidence => {
+  const { analysis } = state.plan;
+  const needed = requestsNeeded(state, facts, weighed);
+  return {
+    rollback: eValue(weighed.rollback),
+    rollbackAt: 1 / analysis.alpha,
+    promote: eValue(weighed.promote),
+    promoteAt: 1 / analysis.beta,
+    metrics: Object.fromEntries(
+      weighed.metrics.filter(isWorthTelling).map(({ metric, rollback, promote }) => [
+        metric,
+        {
+          rollback: eValue(rollback),
+          ...(promote === undefined ? {} : { promote: eValue(promote) }),
+        },
+      ]),
+    ),
+    culprits: weighed.culprits,
+    canary: figures(state.arms.canary),
+    baseline: figures(state.arms.baseline),
+    dispersion: Number(state.dispersion.errors.toPrecision(4)),
+    ...(needed === undefined ? {} : { requestsNeeded: needed }),
+  };
+};
+
+/** Endpoint groups are many; only those that say something are told. */
+const isWorthTelling = ({ metric, rollback }: Weighed['metrics'][number]): boolean =>
+  !metric.startsWith('errors:') || rollback > 0;
+
+const figures = ({ requests, errors, latency }: ArmSums) => ({
+  requests,
+  errors,
+  p50Ms: Number(quantile(latency, 0.5).toPrecision(4)),
+  p99Ms: Number(quantile(latency, 0.99).toPrecision(4)),
+});
+
+/** Canary requests still needed, if the versions are alike and rates and weight stay; the slowest metric decides. */
+const requestsNeeded = (
+  state: AnalysisState,
+  { weight }: JudgeFacts,
+  { metrics }: Weighed,
+): number | undefined => {
+  const goal = Math.log(1 / state.plan.analysis.beta);
+  const growth = growthPerRequest(state, weight > 0 ? weight : (state.plan.steps[0] ?? 1));
+  let needed = 0;
+  for (const { metric, promote } of metrics) {
+    if (promote === undefined || promote >= goal) continue;
+    const perRequest = growth(metric);
+    if (perRequest === undefined || perRequest <= 0) return undefined;
+    needed = Math.max(needed, (goal - promote) / perRequest);
+  }
+  return Math.ceil(needed);
+};
+
+/** Far above its usual error rate in the last half minute: more than chance, and more than three times. */
+export const isBaselineUnhealthy = ({
+  recent,
+  usualErrorRate,
+  dispersion,
+}: AnalysisState): boolean => {
+  const newest = recent.at(-1)?.span ?? 0;
+  let requests = 0;
+  let errors = 0;
+  for (const span of recent)
+    if (span.span > newest - 6) {
+      requests += span.baselineRequests;
+      errors += span.baselineErrors;
+    }
+  const expected = Math.max(0.01, 3 * (usualErrorRate ?? 0)) * requests;
+  return errors >= 5 && errors > expected + 3 * Math.sqrt(expected * dispersion.errors);
+};
