@@ -46,6 +46,8 @@ export interface Run {
 
 interface Leader {
   readonly epoch: number;
+  /** Policy as it was when the leader was deposed: it learns nothing newer than its successor started from. */
+  lastPolicy: Policy | undefined;
   counter: number;
   hasPublished: boolean;
   standing: StandingSet;
@@ -138,17 +140,21 @@ const createControl = (mechanisms: Mechanisms) => {
   };
   const publishSnapshot = (leader: Leader): Uint8Array[] => {
     leader.hasPublished = true;
+    const known = leader.lastPolicy ?? policy;
     return publish(leader, subjects(MESH).snapshot(SCOPE), {
       ...header(leader),
       type: 'snapshot',
-      revision: policy.revision,
-      snapshot: compileSplits(policy, mechanisms.standing ? leader.standing : new Map()),
+      revision: known.revision,
+      snapshot: compileSplits(known, mechanisms.standing ? leader.standing : new Map()),
     });
   };
   const elect = (): Leader => {
     const standing = recordings.at(-1) ?? new Map();
-    const leader = {
+    const predecessor = leaders.at(-1);
+    if (predecessor) predecessor.lastPolicy = policy;
+    const leader: Leader = {
       epoch: leaders.length + 1,
+      lastPolicy: undefined,
       counter: 0,
       hasPublished: false,
       standing,
@@ -168,7 +174,7 @@ const createControl = (mechanisms: Mechanisms) => {
     return publish(leader, subjects(MESH).decision(SCOPE, 'split', target), {
       ...header(leader),
       type: 'decision',
-      basis: policy.revision,
+      basis: (leader.lastPolicy ?? policy).revision,
       decision,
     });
   };
