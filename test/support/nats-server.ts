@@ -1,0 +1,92 @@
+// A real nats-server for one test file: own folder, free port; can be killed, paused and started again at the same port.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { connect as connectSocket, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export interface TestNatsServer {
+  readonly url: string;
+  readonly port: number;
+  readonly directory: string;
+  readonly pid: number;
+  /** SIGKILL: as if the machine took it. */
+  kill(): Promise<void>;
+  /** Orderly end; data stay. */
+  stop(): Promise<void>;
+  /** After `kill` or `stop`: the same port and data. */
+  start(): Promise<void>;
+  /** SIGSTOP: it keeps its sockets and says nothing. */
+  pause(): void;
+  resume(): void;
+  /** Ends it and removes its data. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+const freePort = async (): Promise<number> => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+};
+
+const answers = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connectSocket(port, '127.0.0.1');
+    socket.once('data', () => socket.destroy().emit('done', true));
+    socket.once('error', () => socket.emit('done', false));
+    socket.once('done', resolve);
+  });
+
+/** `config` is added to the server's configuration: authorization, accounts, max_payload, ... */
+export const startTestNatsServer = async (config = ''): Promise<TestNatsServer> => {
+  const directory = await mkdtemp(join(tmpdir(), 'weir-nats-'));
+  const port = await freePort();
+  const file = join(directory, 'server.conf');
+  await writeFile(
+    file,
+    `listen: "127.0.0.1:${port}"\njetstream { store_dir: "${directory}/data" }\n${config}\n`,
+  );
+  let child: ChildProcess | undefined;
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    const ending = child;
+    child = undefined;
+    if (ending?.exitCode !== null || ending.signalCode !== null) return;
+    const ended = once(ending, 'exit');
+    ending.kill('SIGCONT');
+    ending.kill(signal);
+    await ended;
+  };
+  const server = {
+    url: `nats://127.0.0.1:${port}`,
+    port,
+    directory,
+    get pid() {
+      return child?.pid ?? 0;
+    },
+    start: async () => {
+      const started = spawn('nats-server', ['-c', file, '-l', join(directory, 'server.log')], {
+        stdio: 'ignore',
+      });
+      child = started;
+      const failed = once(started, 'exit').then(() => true);
+      while (!(await answers(port)))
+        if (await Promise.race([failed, new Promise((later) => setTimeout(later, 20, false))]))
+          throw new Error(await readFile(join(directory, 'server.log'), 'utf8'));
+    },
+    kill: () => end('SIGKILL'),
+    stop: () => end('SIGTERM'),
+    pause: () => void child?.kill('SIGSTOP'),
+    resume: () => void child?.kill('SIGCONT'),
+    close: async () => {
+      await end('SIGKILL');
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+  await server.start();
+  return server;
+};
