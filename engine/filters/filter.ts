@@ -1,0 +1,65 @@
+// What a filter is: a kind is declared once, created once per rule and snapshot, and run once per request.
+import type { Rule, Snapshot } from '../model/snapshot.ts';
+import type { Exchange, Respond, ResponseView } from '../pipeline/exchange.ts';
+import type { Clock, Random } from '../ports/clock.ts';
+import type { Revocations } from './revocations.ts';
+
+/** The exchange as filters see it: with the decisions that were in force when the request came in. */
+export interface FilterExchange extends Exchange {
+  readonly revocations: Revocations;
+  /** Wait so many milliseconds before forwarding. */
+  delayMs: number;
+}
+
+/** Undefined: go on with the next filter. */
+export type FilterAction = Respond | undefined;
+
+export interface Filter {
+  /** Returns a promise only where it must wait. */
+  request?(exchange: FilterExchange): FilterAction | Promise<FilterAction>;
+  /** Called in reverse order, and only if `request` of this filter or of a later one has run. */
+  response?(exchange: FilterExchange, response: ResponseView): void;
+  readonly body?: BodyTransform;
+}
+
+/** For filters that need the whole body of the upstream's answer. */
+export interface BodyTransform {
+  /** Longer bodies go through as they are. */
+  readonly maxBytes: number;
+  wants(exchange: FilterExchange, response: ResponseView): boolean;
+  /** Undefined: leave it as it is. */
+  transform(body: Uint8Array): Uint8Array | undefined;
+}
+
+export interface FilterKind {
+  readonly name: string;
+  /** Undefined: this rule does not need it. */
+  create(rule: Rule, build: FilterBuild): Filter | undefined;
+}
+
+export interface FilterBuild {
+  readonly snapshot: Snapshot;
+  readonly deps: FilterDeps;
+  /** Names that only Weir may say to an upstream, canonical (header-names.ts). */
+  readonly protectedHeaders: ReadonlySet<string>;
+  /** Made once per snapshot and key, so that rules share what they have in common. */
+  share<T>(key: string, make: () => T): T;
+  /** Lives on from snapshot to snapshot while the newest one asks for it: counters, caches. */
+  keep<T>(key: string, make: () => T): T;
+}
+
+export interface ScryptCost {
+  readonly N: number;
+  readonly r: number;
+  readonly p: number;
+}
+
+/** What a filter cannot make for itself. */
+export interface FilterDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** SHA-256 of the UTF-8 text, lower-case hex. */
+  hash(text: string): string;
+  /** RFC 7914. */
+  scrypt(password: string, salt: Uint8Array, cost: ScryptCost, length: number): Promise<Uint8Array>;
+}

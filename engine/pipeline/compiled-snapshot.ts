@@ -1,0 +1,91 @@
+// A snapshot made ready to serve. Knows nothing of decisions, so it survives every change of the overlay.
+import type { FilterBuild, FilterDeps } from '../filters/filter.ts';
+import { canonicalHeader, identityHeaders } from '../filters/header-names.ts';
+import type { HostEntry, Snapshot } from '../model/snapshot.ts';
+import type { PlaneView } from '../ports/data-plane.ts';
+import { baseSplits, type SplitTables } from './destination.ts';
+import type { RequestView } from './exchange.ts';
+import { HostIndex } from './host-index.ts';
+import type { PipelineState } from './pipeline-state.ts';
+import { RuleIndex } from './rule-index.ts';
+import { type RulePlan, rulePlan } from './rule-plan.ts';
+
+export interface PipelineDeps extends FilterDeps {
+  readonly state: PipelineState;
+}
+
+export interface CompiledSnapshot {
+  readonly snapshot: Snapshot;
+  readonly deps: PipelineDeps;
+  readonly splits: SplitTables;
+  readonly protectedHeaders: ReadonlySet<string>;
+  /** Some rule has CORS, so preflights are worth a look. */
+  readonly hasCors: boolean;
+  hostOf(request: RequestView): CompiledHost | undefined;
+}
+
+export interface CompiledHost {
+  readonly entry: HostEntry;
+  /** In order: first match wins. */
+  readonly rules: readonly RulePlan[];
+  find(request: RequestView, method: string): RulePlan | undefined;
+}
+
+export const compileSnapshot = (view: PlaneView, deps: PipelineDeps): CompiledSnapshot => {
+  const { snapshot } = view;
+  const shared = new Map<string, unknown>();
+  const protectedHeaders = protectedNames(view);
+  const build: FilterBuild = {
+    snapshot,
+    deps,
+    protectedHeaders,
+    share: <T>(key: string, make: () => T): T => {
+      if (!shared.has(key)) shared.set(key, make());
+      return shared.get(key) as T;
+    },
+    keep: (key, make) => deps.state.keep(key, make),
+  };
+  const plans = new Map<number, RulePlan>();
+  const hosts = snapshot.hosts.map((entry) => compileHost(entry, snapshot, plans, build));
+  const index = new HostIndex(snapshot.hosts);
+  deps.state.sweep();
+  return {
+    snapshot,
+    deps,
+    splits: baseSplits(snapshot),
+    protectedHeaders,
+    hasCors: snapshot.rules.some((rule) => rule.cors !== undefined),
+    hostOf: (request) => hosts[index.find(request.host, request.listener)],
+  };
+};
+
+const compileHost = (
+  entry: HostEntry,
+  snapshot: Snapshot,
+  plans: Map<number, RulePlan>,
+  build: FilterBuild,
+): CompiledHost => {
+  const rules = entry.rules.flatMap((number, rank) => {
+    const rule = snapshot.rules[number];
+    if (rule === undefined) return [];
+    const plan = plans.get(number) ?? rulePlan(rule, rank, build);
+    plans.set(number, plan);
+    return plan.rank === rank ? plan : { ...plan, rank };
+  });
+  const index = new RuleIndex(rules);
+  return { entry, rules, find: (request, method) => index.find(request, method) };
+};
+
+/**
+ * At the edge nobody outside may claim an identity. A sidecar gets its identity headers from the edge and passes them on,
+ * but for those that it sets itself.
+ */
+const protectedNames = ({ scope, snapshot }: PlaneView): ReadonlySet<string> => {
+  const names = new Set<string>(scope.startsWith('edge.') ? identityHeaders : []);
+  for (const plan of Object.values(snapshot.authentications))
+    for (const method of plan.methods)
+      if (method.type === 'jwt')
+        for (const issuer of method.issuers)
+          for (const [, header] of issuer.claimsToHeaders) names.add(canonicalHeader(header));
+  return names;
+};
