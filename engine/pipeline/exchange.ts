@@ -38,14 +38,14 @@ export interface Exchange {
   claims: Readonly<Record<string, unknown>> | undefined;
   /** Set on the request to the upstream, replacing every client copy: name, value, name, value, ... */
   readonly setHeaders: string[];
-  /** Taken off the request to the upstream. Lower case. */
+  /** Taken off the request to the upstream, before `setHeaders` are set. Lower case. */
   readonly removeHeaders: string[];
   /**
    * Set on the response, local replies included: name, value, ... Replaces what the upstream sent, but `set-cookie`, which
    * is added beside it. A name that stands here twice makes two lines.
    */
   readonly responseHeaders: string[];
-  /** Taken off the response. Lower case. */
+  /** Taken off the upstream's response, before `responseHeaders` are set. Lower case. */
   readonly removeResponseHeaders: string[];
   /** Access-log facts: `policy`, `reason`, ... Only what is needed is allocated. */
   notes: Record<string, string> | undefined;
