@@ -31,6 +31,8 @@ interface Generation {
   readonly errors: number;
   readonly latency: Histogram;
   readonly rules: readonly string[];
+  /** Seconds with traffic. */
+  readonly seconds: number;
   readonly blocks: Blocks;
 }
 
@@ -67,17 +69,22 @@ export const learnBaseline = (
 /** What the analysis of a rollout takes over; it stays as it is until the rollout ends. */
 export const summarise = (
   known: BaselineState | undefined,
-): Pick<AnalysisState, 'edges' | 'learning' | 'dispersion' | 'usualErrorRate' | 'knownRules'> => {
+): Pick<
+  AnalysisState,
+  'edges' | 'learning' | 'dispersion' | 'usualErrorRate' | 'usualRequestRate' | 'knownRules'
+> => {
   const generations = [known?.current, known?.previous].filter((one) => one !== undefined);
   const latency = generations.reduce((sum, one) => merge(sum, one.latency), emptyHistogram);
   const requests = generations.reduce((sum, one) => sum + one.requests, 0);
   const errors = generations.reduce((sum, one) => sum + one.errors, 0);
+  const seconds = generations.reduce((sum, one) => sum + one.seconds, known?.pending.length ?? 0);
   const isEnough = countOf(latency) >= edgeRequests;
   return {
     ...(isEnough ? { edges: edgesOf(latency) } : {}),
     learning: isEnough ? emptyHistogram : latency,
     dispersion: mergedDispersion(generations.map(({ blocks }) => blocks)),
     ...(requests >= edgeRequests ? { usualErrorRate: errors / requests } : {}),
+    ...(seconds > 0 ? { usualRequestRate: Number((requests / seconds).toPrecision(4)) } : {}),
     knownRules: [...new Set(generations.flatMap(({ rules }) => rules))],
   };
 };
@@ -101,6 +108,7 @@ const emptyGeneration = (number: number): Generation => ({
   errors: 0,
   latency: emptyHistogram,
   rules: [],
+  seconds: 0,
   blocks: emptyBlocks,
 });
 
@@ -186,6 +194,10 @@ const flush = (state: BaselineState): BaselineState => {
   return {
     ...state,
     pending: state.pending.slice(done.length),
-    current: { ...state.current, blocks: done.reduce(advanceBlocks, state.current.blocks) },
+    current: {
+      ...state.current,
+      seconds: state.current.seconds + done.length,
+      blocks: done.reduce(advanceBlocks, state.current.blocks),
+    },
   };
 };

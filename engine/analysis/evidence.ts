@@ -1,6 +1,7 @@
 // Combines the tests of all metrics. Their dependence is unknown, so e-values are averaged with fixed weights for
 // rollback, and every metric must be proven by itself for promotion.
 import { absolute, below, betterThan, logSum, mix, worse } from './e-process.ts';
+import { marginsOf } from './margins.ts';
 import {
   type AnalysisState,
   copiesKept,
@@ -8,7 +9,6 @@ import {
   isErrors,
   latencyMetrics,
   noSums,
-  promotionBoundary,
   type Sums,
   type TestSums,
 } from './state.ts';
@@ -85,13 +85,13 @@ const rollbackEvidence = (state: AnalysisState, metric: string): number => {
   // Nothing bad at the canary: zero is a valid lower bound of the e-value, and cheap.
   if (sums.all.bad === 0) return Number.NEGATIVE_INFINITY;
   const phi = dispersionOf(state.dispersion, metric);
+  const { maxRate } = marginsOf(state.plan.analysis, metric);
   const relative = withRestarts(sums, ({ up }) => mix(up, worse, phi));
-  const bound = isErrors(metric) ? state.plan.analysis.maxErrorRate : 0;
-  if (bound === 0) return relative;
-  // "Errors above the ratio" and "above the bound": both must be proven.
+  if (maxRate === 0) return relative;
+  // Above the ratio and above the rate: both must be proven.
   return Math.min(
     relative,
-    withRestarts(sums, ({ requests, bad }) => mix(worseThan(bound, requests, bad), worse, phi)),
+    withRestarts(sums, ({ requests, bad }) => mix(worseThan(maxRate, requests, bad), worse, phi)),
   );
 };
 
@@ -118,16 +118,16 @@ const withRestarts = ({ all, segments }: TestSums, evidence: (sums: Sums) => num
 };
 
 const promotionEvidence = (state: AnalysisState, metric: string): number | undefined => {
-  const { analysis } = state.plan;
-  const boundary = promotionBoundary(analysis, metric);
-  if (boundary === undefined) return undefined;
+  const { promote } = marginsOf(state.plan.analysis, metric);
+  if (promote === undefined) return undefined;
   const sums = state.tests[metric] ?? noSums;
   const phi = dispersionOf(state.dispersion, metric);
-  const relative = mix(sums.down, betterThan(boundary), phi);
-  if (!isErrors(metric) || analysis.promoteErrorRate === 0) return relative;
-  const bound = analysis.promoteErrorRate;
+  const relative = mix(sums.down, betterThan(promote.ratio), phi);
+  if (promote.rate === 0) return relative;
   const { requests, bad } = sums.all;
-  const logs = below.ratios.map((share) => absolute(share * bound, bound, requests, bad));
-  // "Below the ratio" or "below the bound": either proof will do.
+  const logs = below.ratios.map((share) =>
+    absolute(share * promote.rate, promote.rate, requests, bad),
+  );
+  // Below the ratio or below the rate: either proof will do.
   return logSum([Math.log(0.5) + relative, Math.log(0.5) + mix(logs, below, phi)]);
 };

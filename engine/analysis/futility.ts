@@ -4,7 +4,8 @@
 import type { Weighed } from './evidence.ts';
 import type { JudgeFacts } from './facts.ts';
 import { above } from './histogram.ts';
-import { type AnalysisState, isErrors, type LatencyMetric, promotionBoundary } from './state.ts';
+import { marginsOf } from './margins.ts';
+import { type AnalysisState, isErrors, type LatencyMetric } from './state.ts';
 
 /** Requests before rates are taken seriously, and time. */
 const minRequests = 50;
@@ -17,16 +18,15 @@ export const growthPerRequest = (
 ): ((metric: string) => number | undefined) => {
   const share = Math.min(0.99, Math.max(0.0001, weight / 100));
   return (metric) => {
-    const boundary = promotionBoundary(state.plan.analysis, metric);
+    const { promote } = marginsOf(state.plan.analysis, metric);
     const rate = badRate(state, metric);
-    if (boundary === undefined || rate === undefined) return undefined;
+    if (promote === undefined || rate === undefined) return undefined;
     const phi = isErrors(metric)
       ? state.dispersion.errors
       : state.dispersion[metric as LatencyMetric];
     // Both versions' bad requests are evidence: per canary request there are rate / share of them.
-    const relative = (rate / share) * divergence(share, boundary);
-    const bound = isErrors(metric) ? state.plan.analysis.promoteErrorRate : 0;
-    return Math.max(relative, belowBound(rate, bound)) / phi;
+    const relative = (rate / share) * divergence(share, promote.ratio);
+    return Math.max(relative, belowBound(rate, promote.rate)) / phi;
   };
 };
 

@@ -6,12 +6,12 @@ import { type Weighed, weigh } from './evidence.ts';
 import { type JudgeFacts, staleAfterMs, suspicionAt } from './facts.ts';
 import { growthPerRequest, isHopeless } from './futility.ts';
 import { quantile } from './histogram.ts';
-import type { AnalysisState, ArmSums } from './state.ts';
+import { type AnalysisState, type ArmSums, spanMs } from './state.ts';
 import { explain } from './words.ts';
 
 export const decide = (state: AnalysisState, facts: JudgeFacts): Verdict => {
   const weighed = weigh(state);
-  const { analysis, steps, minSoakMs } = state.plan;
+  const { analysis, minSoakMs } = state.plan;
   const promoteAt = Math.log(1 / analysis.beta);
   const rollbackAt = Math.log(1 / analysis.alpha);
   const unhealthy = isBaselineUnhealthy(state);
@@ -34,13 +34,13 @@ export const decide = (state: AnalysisState, facts: JudgeFacts): Verdict => {
     outcome,
     evidence: evidenceOf(state, facts, weighed),
     atMs: facts.nowMs,
-    rampTo: 1 + Math.floor(Math.max(0, weighed.promote / promoteAt) * steps.length + 1e-9),
+    progress: Number(Math.max(0, Math.min(1, weighed.promote / promoteAt)).toFixed(4)),
+    requestRate: requestRate(state),
     futile: outcome === 'inconclusive' && futile,
     baselineUnhealthy: unhealthy,
     learning: analysis.latency === 'on' && !state.edges,
   };
-  const capped = { ...verdict, rampTo: Math.min(steps.length, verdict.rampTo) };
-  return { ...capped, reason: explain(state, facts, capped, weighed) };
+  return { ...verdict, reason: explain(state, facts, verdict, weighed) };
 };
 
 const evidenceOf = (state: AnalysisState, facts: JudgeFacts, weighed: Weighed): Evidence => {
@@ -95,6 +95,16 @@ const requestsNeeded = (
     needed = Math.max(needed, (goal - promote) / perRequest);
   }
   return Math.ceil(needed);
+};
+
+/** Over the last whole spans; before there are two, what was usual. */
+const requestRate = ({ recent, usualRequestRate }: AnalysisState): number => {
+  const whole = recent.slice(0, -1);
+  const first = whole[0];
+  const last = whole.at(-1);
+  if (!first || !last) return usualRequestRate ?? 0;
+  const requests = whole.reduce((sum, span) => sum + span.requests + span.baselineRequests, 0);
+  return Number(((requests * 1000) / ((last.span - first.span + 1) * spanMs)).toPrecision(4));
 };
 
 /** Far above its usual error rate in the last half minute: more than chance, and more than three times. */

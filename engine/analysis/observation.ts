@@ -4,16 +4,15 @@ import type { AnalysisPlan } from '../model/rollout-plan.ts';
 import type { Histogram, Series } from '../model/telemetry.ts';
 import { addRelative, betterThan, type Counts, worse } from './e-process.ts';
 import { above, countOf, emptyHistogram, merge } from './histogram.ts';
+import { marginsOf } from './margins.ts';
 import {
   type AnalysisState,
   type ArmSums,
   copiesKept,
   edgeRequests,
   edgesOf,
-  isErrors,
   latencyMetrics,
   noSums,
-  promotionBoundary,
   type RecentSpan,
   type Sums,
   segmentMs,
@@ -117,17 +116,18 @@ interface Target {
 
 const addCounts = ({ plan, metric, segment }: Target, sums: TestSums, counts: Counts): TestSums => {
   if (counts.nc === 0) return sums;
-  const ratio = isErrors(metric) ? plan.maxErrorRatio : plan.maxLatencyRatio;
+  const { maxRatio: ratio, promote } = marginsOf(plan, metric);
   const up = addRelative(
     [],
     worse.ratios.map((multiple) => multiple * ratio),
     ratio,
     counts,
   );
-  const boundary = promotionBoundary(plan, metric);
   return {
     all: addSums(sums.all, counts, up),
-    down: boundary ? addRelative(sums.down, betterThan(boundary).ratios, boundary, counts) : [],
+    down: promote
+      ? addRelative(sums.down, betterThan(promote.ratio).ratios, promote.ratio, counts)
+      : [],
     segments: addSegment(sums.segments, segment, counts, up),
   };
 };

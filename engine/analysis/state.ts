@@ -1,6 +1,6 @@
 // What the analysis of one rollout remembers: sums of evidence, never samples. Plain JSON, so it can be persisted between
 // any two windows and read back by a later release.
-import type { AnalysisPlan, RolloutPlan } from '../model/rollout-plan.ts';
+import type { RolloutPlan } from '../model/rollout-plan.ts';
 import type { Histogram } from '../model/telemetry.ts';
 import { edgeFor } from './histogram.ts';
 import type { Watermarks } from './watermark.ts';
@@ -23,6 +23,8 @@ export interface AnalysisState {
   readonly dispersion: Dispersion;
   /** Errors per baseline request before the rollout; absent if it was not watched. */
   readonly usualErrorRate?: number;
+  /** Requests per second before the rollout. */
+  readonly usualRequestRate?: number;
   /** Endpoint groups known beforehand share most of the endpoint weight; later ones share the rest. */
   readonly knownRules: readonly string[];
   readonly tests: Readonly<Record<string, TestSums>>;
@@ -104,14 +106,6 @@ export const noSums: TestSums = {
   all: { requests: 0, bad: 0, up: [] },
   down: [],
   segments: [],
-};
-
-/** Ratio up to which promotion may be proven; absent where promotion does not ask. */
-export const promotionBoundary = (plan: AnalysisPlan, metric: string): number | undefined => {
-  if (metric === 'errors') return plan.promoteErrorRatio;
-  if (metric === 'latency-p90') return plan.promoteLatencyRatio.p90;
-  if (metric === 'latency-p99') return plan.promoteLatencyRatio.p99;
-  return undefined;
 };
 
 export const isErrors = (metric: string): boolean => metric.startsWith('errors');

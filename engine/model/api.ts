@@ -170,7 +170,9 @@ export interface RolloutStatus {
   readonly canary: string | undefined;
   /** Percent of traffic the new version gets. */
   readonly weight: number;
+  /** From 1; 0 while the new version has no traffic yet. */
   readonly step: number;
+  /** Percent. */
   readonly steps: readonly number[];
   readonly startedMs: number;
   readonly stepStartedMs: number;

@@ -9,6 +9,8 @@ export interface RolloutPlan {
   readonly versions: readonly string[];
   /** Percent, ascending. */
   readonly steps: readonly number[];
+  /** automatic (default): where traffic is heavy, begin below the first step, at about 50 requests per second. */
+  readonly ramp?: 'automatic' | 'steps';
   readonly minStepMs: number;
   readonly minSoakMs: number;
   readonly deadlineMs: number;

@@ -15,8 +15,10 @@ export interface Verdict {
   readonly reason: string;
   readonly evidence: Evidence;
   readonly atMs: number;
-  /** The step (from 1) that the evidence so far permits, whatever the clock says. */
-  readonly rampTo: number;
+  /** Share of the evidence that promotion needs, 0 to 1: with S steps, step s + 1 is permitted from s / S on. */
+  readonly progress: number;
+  /** Requests per second of the service, all versions; 0 while unknown. */
+  readonly requestRate: number;
   /** Even identical versions could not be told good before the deadline, or it has passed. */
   readonly futile: boolean;
   /** The baseline itself is failing: nobody should gain traffic now. */

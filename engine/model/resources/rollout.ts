@@ -62,6 +62,8 @@ export const rolloutSpec = strict({
     maxItems: 100,
     default: [10, 20, 30, 40, 50],
   }),
+  /** automatic: where traffic is heavy, begin below the first step, at about 50 requests per second. */
+  ramp: oneOf(['automatic', 'steps'], { default: 'automatic' }),
   minStep: duration({ default: '10s' }),
   minSoak: duration({ default: '60s' }),
   deadline: duration({ default: '60m' }),

@@ -1,0 +1,163 @@
+// What the rollout machine's actions do: each returns the part of its memory that changes, or the effect to hand out.
+import type { EventType } from '../model/event.ts';
+import type { Asked } from './rollout-guards.ts';
+import { currentBaseline, verdictOf } from './rollout-guards.ts';
+import {
+  type RolloutContext,
+  type RolloutEffect,
+  type RolloutEvent,
+  type RolloutPhase,
+  timeOf,
+} from './rollout-types.ts';
+
+type Change = Partial<RolloutContext>;
+
+const historyKept = 100;
+
+/** A new trial from nothing: weight 0 and, by the effect that goes with it, fresh evidence. */
+export const begin = ({ context, event }: Asked): Change => {
+  const nowMs = timeOf(event);
+  const canary = event.type === 'newRevision' ? event.canary : context.canary;
+  return {
+    baseline: currentBaseline(context),
+    planBaseline: context.plan.baseline,
+    canary,
+    steps: context.plan.steps,
+    step: 0,
+    weight: 0,
+    acked: false,
+    startedMs: nowMs,
+    trafficMs: nowMs,
+    stepStartedMs: nowMs,
+    verdict: undefined,
+    reason:
+      event.type === 'tick'
+        ? `the policy names ${context.plan.baseline} as the baseline`
+        : (because(event) ?? `version ${canary ?? ''} is new`),
+  };
+};
+
+/** The promoted version is what the next one is compared with. */
+export const adopt = ({ context }: Asked): Change =>
+  context.canary === undefined ? {} : { baseline: context.canary };
+
+/** The policy has taken over: nothing is on trial. */
+export const settle = ({ context }: Asked): Change => ({
+  baseline: context.plan.baseline,
+  planBaseline: context.plan.baseline,
+  canary: undefined,
+  step: 0,
+  weight: 0,
+  reason: `the policy names ${context.plan.baseline} as the baseline`,
+});
+
+export const noteVerdict = (asked: Asked): Change => {
+  const verdict = verdictOf(asked);
+  return verdict ? { verdict, reason: verdict.reason } : {};
+};
+
+export const noteReason = ({ event }: Asked): Change => {
+  const reason = because(event);
+  return reason === undefined ? {} : { reason };
+};
+
+/** A step begins when the agents enforce it. */
+export const noteAck = ({ context, event }: Asked): Change => ({
+  acked: true,
+  stepStartedMs: context.acked ? context.stepStartedMs : timeOf(event),
+});
+
+export const stepUp = ({ context, event }: Asked): Change => {
+  const nowMs = timeOf(event);
+  const steps = context.step === 0 ? stepsFor(context) : context.steps;
+  const step = Math.min(context.step + 1, steps.length);
+  return {
+    steps,
+    step,
+    weight: steps[step - 1] ?? 0,
+    acked: false,
+    stepStartedMs: nowMs,
+    ...(context.step === 0 ? { trafficMs: nowMs } : {}),
+  };
+};
+
+/** Canary requests per second that are plenty to see a regression in seconds. */
+const startRate = 50;
+const smallSteps = [1, 2, 5, 10];
+
+const stepsFor = ({ plan, verdict }: RolloutContext): readonly number[] => {
+  const first = plan.steps[0] ?? 100;
+  const rate = verdict?.requestRate ?? 0;
+  if (plan.ramp === 'steps' || rate <= 0) return plan.steps;
+  const start = Math.max(1, Math.min(10, (100 * startRate) / rate));
+  if (start >= first) return plan.steps;
+  const begin = Number(start.toFixed(2));
+  return [begin, ...smallSteps.filter((step) => step >= 2 * begin && step < first), ...plan.steps];
+};
+
+export const allTraffic = (): Change => ({ weight: 100, acked: false });
+export const noTraffic = (): Change => ({ weight: 0, acked: false });
+
+/** The clocks of step, soak and deadline do not run in a pause. */
+export const skipPause = ({ context, event }: Asked): Change => {
+  const pausedMs = timeOf(event) - context.enteredMs;
+  return {
+    trafficMs: context.trafficMs + pausedMs,
+    stepStartedMs: context.stepStartedMs + pausedMs,
+  };
+};
+
+/** A whole new deadline; evidence and steps stay. */
+export const extend = ({ event }: Asked): Change => ({ trafficMs: timeOf(event) });
+
+export const remember = ({ context, event }: Asked, phase: RolloutPhase): Change => {
+  const atMs = timeOf(event);
+  const entry = { atMs, state: phase, weight: context.weight, reason: context.reason };
+  return { enteredMs: atMs, history: [...context.history, entry].slice(-historyKept) };
+};
+
+export const splitEffect = ({ context }: Asked): RolloutEffect => splitOf(context);
+
+export const splitOf = (context: RolloutContext): RolloutEffect => {
+  const canary = Math.round(context.weight * 100);
+  const weights: Record<string, number> = {};
+  for (const version of context.plan.versions) weights[version] = 0;
+  weights[context.baseline] = 10_000 - (context.canary === undefined ? 0 : canary);
+  if (context.canary !== undefined && context.canary !== context.baseline)
+    weights[context.canary] = canary;
+  return {
+    type: 'split',
+    body: { type: 'split', target: context.plan.service, weights },
+    reason: context.reason,
+  };
+};
+
+export const analysisEffect = ({ context }: Asked): RolloutEffect => ({
+  type: 'startAnalysis',
+  baseline: context.baseline,
+  canary: context.canary ?? '',
+});
+
+export const eventEffect = ({ context, event }: Asked, type: EventType): RolloutEffect => ({
+  type: 'event',
+  event: type,
+  data: {
+    rollout: context.plan.id,
+    service: context.plan.service,
+    baseline: context.baseline,
+    canary: context.canary,
+    weight: context.weight,
+    step: context.step,
+    steps: context.steps,
+    reason: context.reason,
+    ...(context.verdict ? { evidence: context.verdict.evidence } : {}),
+    ...('by' in event && event.by !== undefined ? { by: event.by, why: event.why ?? '' } : {}),
+  },
+});
+
+const because = (event: RolloutEvent): string | undefined => {
+  if (event.type === 'telemetryStale') return 'no telemetry';
+  if (!('by' in event) || event.by === undefined) return undefined;
+  const act = event.type === 'newRevision' ? `start ${event.canary}` : event.type;
+  return `${act} by ${event.by}${event.why ? `: ${event.why}` : ''}`;
+};

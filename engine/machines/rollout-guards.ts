@@ -1,0 +1,125 @@
+// The questions the rollout machine asks. A verdict about other versions than those on trial answers none of them.
+import type { Verdict } from '../model/verdict.ts';
+import { type RolloutContext, type RolloutEvent, timeOf } from './rollout-types.ts';
+
+export interface Asked {
+  readonly context: RolloutContext;
+  readonly event: RolloutEvent;
+}
+
+/** Without an ack or without known latencies the first step is taken after these all the same. */
+const ackPatienceMs = 10_000;
+const learningPatienceMs = 30_000;
+/** A decision stands whether or not every agent says so in time. */
+const settlePatienceMs = 30_000;
+const suspicionAt = 10;
+
+export const verdictOf = ({ context, event }: Asked): Verdict | undefined =>
+  event.type === 'verdict' &&
+  event.verdict.canary === context.canary &&
+  event.verdict.baseline === context.baseline
+    ? event.verdict
+    : undefined;
+
+export const isWorse = (asked: Asked): boolean => verdictOf(asked)?.outcome === 'fail';
+
+export const isUnmeasured = (asked: Asked): boolean => verdictOf(asked)?.outcome === 'error';
+
+const isFutile = (asked: Asked): boolean => verdictOf(asked)?.futile === true;
+export const isFutileForHuman = (asked: Asked): boolean =>
+  isFutile(asked) && asked.context.plan.onInconclusive === 'hold';
+export const isFutileForRollback = (asked: Asked): boolean =>
+  isFutile(asked) && asked.context.plan.onInconclusive === 'rollback';
+
+/** Nobody should gain traffic now, though nothing is proven. */
+export const isDoubtful = (asked: Asked): boolean => {
+  const verdict = verdictOf(asked);
+  return (
+    verdict !== undefined && (verdict.baselineUnhealthy || verdict.evidence.rollback >= suspicionAt)
+  );
+};
+
+export const isSound = (asked: Asked): boolean =>
+  verdictOf(asked) !== undefined && !isWorse(asked) && !isUnmeasured(asked) && !isDoubtful(asked);
+
+/** Telemetry flows, the agents enforce weight 0, latencies are known; or it has been waited for them long enough. */
+export const mayBegin = (asked: Asked): boolean => {
+  const { context, event } = asked;
+  const waitedMs = timeOf(event) - context.enteredMs;
+  return (
+    isSound(asked) &&
+    (context.acked || waitedMs >= ackPatienceMs) &&
+    (verdictOf(asked)?.learning === false || waitedMs >= learningPatienceMs)
+  );
+};
+
+const isStepOver = ({ context, event }: Asked): boolean =>
+  timeOf(event) - context.stepStartedMs >= context.plan.minStepMs;
+
+export const hasNextStep = ({ context }: Asked): boolean => context.step < context.steps.length;
+
+export const mayStepUp = (asked: Asked): boolean => {
+  const verdict = verdictOf(asked);
+  if (!verdict || !hasNextStep(asked) || !isStepOver(asked)) return false;
+  const { context } = asked;
+  return (
+    verdict.progress >= context.step / context.steps.length ||
+    (verdict.futile && context.plan.onInconclusive === 'advance')
+  );
+};
+
+export const mayPromote = (asked: Asked): boolean => {
+  const verdict = verdictOf(asked);
+  if (!verdict || hasNextStep(asked) || !isStepOver(asked)) return false;
+  return (
+    verdict.outcome === 'pass' ||
+    (verdict.futile && asked.context.plan.onInconclusive === 'advance')
+  );
+};
+
+export const hasNoTrafficYet = ({ context }: Asked): boolean => context.step === 0;
+
+export const isWeightEnforced = ({ context, event }: Asked): boolean =>
+  event.type === 'weightAcked' && event.weight === context.weight;
+
+export const isSettlingLong = ({ context, event }: Asked): boolean =>
+  timeOf(event) - context.enteredMs >= settlePatienceMs;
+
+const known = ({ context, event }: Asked): string | undefined =>
+  event.type === 'newRevision' &&
+  context.plan.versions.includes(event.canary) &&
+  (context.plan.start === 'automatic' || event.by !== undefined)
+    ? event.canary
+    : undefined;
+
+/** A version that is neither on trial nor serving already. */
+export const isAnother = (asked: Asked): boolean => {
+  const canary = known(asked);
+  return (
+    canary !== undefined &&
+    canary !== asked.context.canary &&
+    canary !== currentBaseline(asked.context)
+  );
+};
+
+/** The version that failed is not tried again by itself; an operator may name it. */
+export const isAnotherOrNamed = (asked: Asked): boolean =>
+  isAnother(asked) ||
+  (known(asked) !== undefined &&
+    asked.event.type === 'newRevision' &&
+    asked.event.by !== undefined &&
+    known(asked) !== currentBaseline(asked.context));
+
+/** What serves now: a promoted version, until policy names another baseline. */
+export const currentBaseline = (context: RolloutContext): string =>
+  context.plan.baseline === context.planBaseline ? context.baseline : context.plan.baseline;
+
+export const hasCanary = ({ context }: Asked): boolean => context.canary !== undefined;
+
+/** The policy itself now gives all traffic to the version that was on trial. */
+export const policyAgrees = ({ context }: Asked): boolean =>
+  context.canary !== undefined && context.plan.baseline === context.canary;
+
+/** The policy names a third version: what was compared is void. */
+export const policyMoved = (asked: Asked): boolean =>
+  asked.context.plan.baseline !== asked.context.planBaseline && !policyAgrees(asked);

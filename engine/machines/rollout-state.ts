@@ -1,0 +1,76 @@
+// A rollout's persisted state: read back, said again after a restart, and turned into what analysis needs.
+import type { RolloutPlan } from '../model/rollout-plan.ts';
+import { splitOf } from './rollout-changes.ts';
+import {
+  type RolloutContext,
+  type RolloutEffect,
+  type RolloutPhase,
+  type RolloutState,
+  rolloutPhases,
+} from './rollout-types.ts';
+
+type Type = 'string' | 'number' | 'boolean' | 'object';
+const shape: Readonly<Partial<Record<keyof RolloutContext, Type>>> = {
+  baseline: 'string',
+  planBaseline: 'string',
+  steps: 'object',
+  step: 'number',
+  weight: 'number',
+  acked: 'boolean',
+  startedMs: 'number',
+  trafficMs: 'number',
+  stepStartedMs: 'number',
+  enteredMs: 'number',
+  reason: 'string',
+  history: 'object',
+};
+
+/** A state that no known release wrote stops its own rollout only: the error is a value, in words. */
+export const readRolloutState = (
+  value: unknown,
+): { readonly state: RolloutState } | { readonly error: string } => {
+  if (!isRecord(value)) return { error: 'rollout state is not an object' };
+  if (value['v'] !== 1)
+    return { error: `rollout state of version ${String(value['v'])} is not understood` };
+  if (!rolloutPhases.includes(value['phase'] as RolloutPhase))
+    return { error: `rollout state has the unknown phase ${String(value['phase'])}` };
+  const context = value['context'];
+  if (!isRecord(context)) return { error: 'rollout state has no context' };
+  for (const [field, type] of Object.entries(shape))
+    if (typeof context[field] !== type || context[field] === null)
+      return { error: `rollout state has no ${field}` };
+  return { state: value as unknown as RolloutState };
+};
+
+const active: ReadonlySet<RolloutPhase> = new Set([
+  'initializing',
+  'progressing',
+  'holding',
+  'paused',
+  'inconclusive',
+  'promoting',
+]);
+
+/** Evidence is wanted: samples are observed and verdicts asked for. */
+export const isActive = ({ phase }: RolloutState): boolean => active.has(phase);
+
+/** What is decided now, to be said again after a restart; undefined while policy alone decides. */
+export const standingSplit = (
+  { phase, context }: RolloutState,
+  plan: RolloutPlan,
+): Extract<RolloutEffect, { type: 'split' }> | undefined => {
+  const effect = phase === 'idle' ? undefined : splitOf({ ...context, plan });
+  return effect?.type === 'split' ? effect : undefined;
+};
+
+/** The facts that a judgement of this rollout at this moment needs. */
+export const judgeFacts = ({ context }: RolloutState, nowMs: number) => ({
+  nowMs,
+  weight: context.weight,
+  step: context.step,
+  stepStartedMs: context.stepStartedMs,
+  startedMs: context.step === 0 ? nowMs : context.trafficMs,
+});
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);

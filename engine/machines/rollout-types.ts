@@ -1,0 +1,101 @@
+// What goes into the rollout machine, what comes out of it, and what it remembers.
+import type { DecisionOf } from '../model/control-message.ts';
+import type { EventType } from '../model/event.ts';
+import type { RolloutPlan } from '../model/rollout-plan.ts';
+import type { Verdict } from '../model/verdict.ts';
+
+export const rolloutPhases = [
+  'idle',
+  'initializing',
+  'progressing',
+  'holding',
+  'paused',
+  'promoting',
+  'succeeded',
+  'rollingBack',
+  'failed',
+  'inconclusive',
+] as const;
+export type RolloutPhase = (typeof rolloutPhases)[number];
+
+interface At {
+  readonly nowMs: number;
+}
+
+/** Who asks, and why; both go into events and history. */
+interface Command extends At {
+  readonly by: string;
+  readonly why: string;
+}
+
+export type RolloutEvent =
+  /** A version was noticed; with `by`, an operator names it. */
+  | (At & { readonly type: 'newRevision'; readonly canary: string } & Partial<Command>)
+  | { readonly type: 'verdict'; readonly verdict: Verdict }
+  | (At & { readonly type: 'tick' })
+  | (At & { readonly type: 'telemetryStale' })
+  /** Every live agent enforces this weight (percent of the new version). */
+  | (At & { readonly type: 'weightAcked'; readonly weight: number })
+  | (Command & {
+      readonly type: 'promote' | 'abort' | 'pause' | 'resume' | 'retry' | 'skip';
+    });
+
+export type RolloutEffect =
+  | {
+      readonly type: 'split';
+      /** Absolute, so publishing it again is harmless. */
+      readonly body: DecisionOf<'split'>;
+      readonly reason: string;
+    }
+  | {
+      readonly type: 'event';
+      readonly event: EventType;
+      readonly data: Readonly<Record<string, unknown>>;
+    }
+  /** Fresh e-processes for these two versions; evidence about any other pair is void. */
+  | { readonly type: 'startAnalysis'; readonly baseline: string; readonly canary: string };
+
+export interface RolloutContext {
+  readonly plan: RolloutPlan;
+  /** The version that has the rest of the traffic. */
+  readonly baseline: string;
+  /** The plan's baseline when `baseline` was set: tells a promoted version from a policy change. */
+  readonly planBaseline: string;
+  /** The version on trial, or the last one that was. */
+  readonly canary: string | undefined;
+  /** Percent; the plan's, and smaller ones before them where traffic is heavy. */
+  readonly steps: readonly number[];
+  /** From 1; 0 while the new version has no traffic yet. */
+  readonly step: number;
+  /** Percent of the new version as decided last. */
+  readonly weight: number;
+  /** The agents enforce `weight`. */
+  readonly acked: boolean;
+  readonly startedMs: number;
+  /** First traffic, moved on by pauses and by what an operator granted. */
+  readonly trafficMs: number;
+  readonly stepStartedMs: number;
+  /** When the present phase was entered. */
+  readonly enteredMs: number;
+  readonly verdict: Verdict | undefined;
+  readonly reason: string;
+  readonly history: readonly HistoryEntry[];
+}
+
+export interface HistoryEntry {
+  readonly atMs: number;
+  readonly state: RolloutPhase;
+  readonly weight: number;
+  readonly reason: string;
+}
+
+/** Persisted as JSON. */
+export interface RolloutState {
+  readonly v: 1;
+  readonly rollout: string;
+  readonly phase: RolloutPhase;
+  readonly context: Omit<RolloutContext, 'plan'>;
+}
+
+export const timeOf = (event: RolloutEvent): number =>
+  event.type === 'verdict' ? event.verdict.atMs : event.nowMs;

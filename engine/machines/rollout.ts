@@ -1,0 +1,338 @@
+// How a new version earns its traffic: verdicts, acks and operators' commands in; weights and events out. The machine
+// states, it does not reach out: control records and publishes what it is handed.
+import { assign, emit, setup, transition } from 'xstate';
+import type { EventType } from '../model/event.ts';
+import type { RolloutPlan } from '../model/rollout-plan.ts';
+import * as change from './rollout-changes.ts';
+import * as guard from './rollout-guards.ts';
+import {
+  type RolloutContext,
+  type RolloutEffect,
+  type RolloutEvent,
+  type RolloutPhase,
+  type RolloutState,
+} from './rollout-types.ts';
+
+export type { RolloutEffect, RolloutEvent, RolloutPhase, RolloutState } from './rollout-types.ts';
+
+const rollout = setup({
+  types: {
+    context: {} as RolloutContext,
+    events: {} as RolloutEvent,
+    emitted: {} as RolloutEffect,
+  },
+  guards: {
+    isWorse: guard.isWorse,
+    isUnmeasured: guard.isUnmeasured,
+    isFutileForHuman: guard.isFutileForHuman,
+    isFutileForRollback: guard.isFutileForRollback,
+    isDoubtful: guard.isDoubtful,
+    isSound: guard.isSound,
+    mayBegin: guard.mayBegin,
+    mayStepUp: guard.mayStepUp,
+    mayPromote: guard.mayPromote,
+    hasNextStep: guard.hasNextStep,
+    hasNoTrafficYet: guard.hasNoTrafficYet,
+    isWeightEnforced: guard.isWeightEnforced,
+    isSettlingLong: guard.isSettlingLong,
+    isAnother: guard.isAnother,
+    isAnotherOrNamed: guard.isAnotherOrNamed,
+    policyAgrees: guard.policyAgrees,
+    policyMoved: guard.policyMoved,
+  },
+  actions: {
+    begin: assign(change.begin),
+    adopt: assign(change.adopt),
+    settle: assign(change.settle),
+    noteVerdict: assign(change.noteVerdict),
+    noteReason: assign(change.noteReason),
+    noteAck: assign(change.noteAck),
+    stepUp: assign(change.stepUp),
+    allTraffic: assign(change.allTraffic),
+    noTraffic: assign(change.noTraffic),
+    skipPause: assign(change.skipPause),
+    extend: assign(change.extend),
+    remember: assign((asked, { phase }: { phase: RolloutPhase }) => change.remember(asked, phase)),
+    publishSplit: emit(change.splitEffect),
+    startAnalysis: emit(change.analysisEffect),
+    announce: emit((asked, { event }: { event: EventType }) => change.eventEffect(asked, event)),
+  },
+});
+
+const announce = (event: EventType) => ({ type: 'announce', params: { event } }) as const;
+const remember = (phase: RolloutPhase) => ({ type: 'remember', params: { phase } }) as const;
+
+const fails = {
+  guard: 'isWorse',
+  target: 'rollingBack',
+  actions: ['noteVerdict', announce('rollout.rolledBack')],
+} as const;
+const note = { actions: 'noteVerdict' } as const;
+const holds = {
+  target: 'holding',
+  actions: ['noteVerdict', announce('rollout.held')],
+} as const;
+const asksHuman = {
+  guard: 'isFutileForHuman',
+  target: 'inconclusive',
+  actions: ['noteVerdict', announce('rollout.inconclusive')],
+} as const;
+const givesUp = { ...fails, guard: 'isFutileForRollback' } as const;
+const acks = { guard: 'isWeightEnforced', actions: 'noteAck' } as const;
+const restarts = { guard: 'isAnother', target: 'initializing', reenter: true } as const;
+const promotes = { target: 'promoting', actions: 'noteReason' } as const;
+const aborts = {
+  target: 'rollingBack',
+  actions: ['noteReason', announce('rollout.aborted')],
+} as const;
+const pauses = {
+  target: 'paused',
+  actions: ['noteReason', announce('rollout.paused')],
+} as const;
+const stepsUp = ['stepUp', 'publishSplit', announce('rollout.stepped')] as const;
+const skips = {
+  guard: 'hasNextStep',
+  target: 'progressing',
+  reenter: true,
+  actions: ['noteReason', ...stepsUp],
+} as const;
+const startsOver = { guard: 'policyMoved', target: 'initializing', reenter: true } as const;
+
+export const rolloutMachine = rollout.createMachine({
+  id: 'rollout',
+  initial: 'idle',
+  context: {} as RolloutContext,
+  on: {
+    // The YAML says it now, so the decision has nothing left to say.
+    tick: { guard: 'policyAgrees', target: '.idle', actions: ['settle', 'publishSplit'] },
+  },
+  states: {
+    idle: {
+      entry: remember('idle'),
+      on: { newRevision: { guard: 'isAnotherOrNamed', target: 'initializing' } },
+    },
+    initializing: {
+      entry: [
+        'begin',
+        'publishSplit',
+        'startAnalysis',
+        announce('rollout.started'),
+        remember('initializing'),
+      ],
+      on: {
+        verdict: [
+          fails,
+          {
+            guard: 'mayBegin',
+            target: 'progressing',
+            actions: ['noteVerdict', ...stepsUp],
+          },
+          note,
+        ],
+        telemetryStale: { actions: 'noteReason' },
+        weightAcked: acks,
+        newRevision: restarts,
+        pause: pauses,
+        promote: promotes,
+        abort: aborts,
+        tick: startsOver,
+      },
+    },
+    progressing: {
+      entry: remember('progressing'),
+      on: {
+        verdict: [
+          fails,
+          { guard: 'isUnmeasured', ...holds },
+          asksHuman,
+          givesUp,
+          { guard: 'isDoubtful', ...holds },
+          { guard: 'mayPromote', target: 'promoting', actions: 'noteVerdict' },
+          {
+            guard: 'mayStepUp',
+            target: 'progressing',
+            reenter: true,
+            actions: ['noteVerdict', ...stepsUp],
+          },
+          note,
+        ],
+        telemetryStale: {
+          target: 'holding',
+          actions: ['noteReason', announce('rollout.held')],
+        },
+        weightAcked: acks,
+        newRevision: restarts,
+        pause: pauses,
+        promote: promotes,
+        abort: aborts,
+        skip: skips,
+        tick: startsOver,
+      },
+    },
+    holding: {
+      entry: remember('holding'),
+      on: {
+        verdict: [
+          fails,
+          asksHuman,
+          givesUp,
+          {
+            guard: 'isSound',
+            target: 'progressing',
+            actions: ['noteVerdict', announce('rollout.resumed')],
+          },
+          note,
+        ],
+        telemetryStale: { actions: 'noteReason' },
+        weightAcked: acks,
+        newRevision: restarts,
+        pause: pauses,
+        promote: promotes,
+        abort: aborts,
+        skip: skips,
+        tick: startsOver,
+      },
+    },
+    // Weights stand still, evidence does not: what is proven bad goes, paused or not.
+    paused: {
+      entry: remember('paused'),
+      on: {
+        verdict: [fails, note],
+        weightAcked: acks,
+        newRevision: {
+          guard: 'isAnother',
+          target: 'paused',
+          reenter: true,
+          actions: ['begin', 'publishSplit', 'startAnalysis', announce('rollout.started')],
+        },
+        resume: [
+          { guard: 'hasNoTrafficYet', target: 'initializing', actions: 'noteReason' },
+          {
+            target: 'progressing',
+            actions: ['skipPause', 'noteReason', announce('rollout.resumed')],
+          },
+        ],
+        promote: promotes,
+        abort: aborts,
+        tick: startsOver,
+      },
+    },
+    inconclusive: {
+      entry: remember('inconclusive'),
+      on: {
+        verdict: [fails, note],
+        weightAcked: acks,
+        newRevision: restarts,
+        resume: {
+          target: 'progressing',
+          actions: ['extend', 'noteReason', announce('rollout.resumed')],
+        },
+        promote: promotes,
+        abort: aborts,
+        tick: startsOver,
+      },
+    },
+    promoting: {
+      entry: ['allTraffic', 'publishSplit', remember('promoting')],
+      on: {
+        verdict: [fails, { guard: 'isSettlingLong', target: 'succeeded' }],
+        weightAcked: { guard: 'isWeightEnforced', target: 'succeeded', actions: 'noteAck' },
+        newRevision: {
+          guard: 'isAnother',
+          target: 'initializing',
+          actions: [announce('rollout.promoted'), 'adopt'],
+        },
+        abort: aborts,
+        tick: { guard: 'isSettlingLong', target: 'succeeded' },
+      },
+    },
+    succeeded: {
+      entry: [remember('succeeded'), announce('rollout.promoted')],
+      on: {
+        newRevision: { guard: 'isAnotherOrNamed', target: 'initializing', actions: 'adopt' },
+        abort: aborts,
+      },
+    },
+    rollingBack: {
+      entry: ['noTraffic', 'publishSplit', remember('rollingBack')],
+      on: {
+        verdict: { guard: 'isSettlingLong', target: 'failed' },
+        weightAcked: { guard: 'isWeightEnforced', target: 'failed', actions: 'noteAck' },
+        newRevision: { guard: 'isAnother', target: 'initializing' },
+        tick: { guard: 'isSettlingLong', target: 'failed' },
+      },
+    },
+    failed: {
+      entry: [remember('failed'), announce('rollout.failed')],
+      on: {
+        newRevision: { guard: 'isAnotherOrNamed', target: 'initializing' },
+        retry: { target: 'initializing' },
+      },
+    },
+  },
+});
+
+export interface Advanced {
+  readonly state: RolloutState;
+  /** To be carried out in order; all of them may be carried out again. */
+  readonly effects: readonly RolloutEffect[];
+  /** Why a command was not possible in this phase; the state is unchanged then. */
+  readonly refused?: string;
+}
+
+const commands: ReadonlySet<string> = new Set([
+  'promote',
+  'abort',
+  'pause',
+  'resume',
+  'retry',
+  'skip',
+]);
+
+/** `persisted` is what this function returned before, or what `readRolloutState` made of stored JSON. Pure. */
+export const advanceRollout = (
+  persisted: RolloutState | undefined,
+  plan: RolloutPlan,
+  event: RolloutEvent,
+): Advanced => {
+  const state = persisted ?? idleRollout(plan);
+  const before = rolloutMachine.resolveState({
+    value: state.phase,
+    context: { ...state.context, plan },
+  });
+  if (commands.has(event.type) && !before.can(event))
+    return { state, effects: [], refused: refusal(state, event) };
+  const [after, actions] = transition(rolloutMachine, before, event);
+  const { plan: _, ...context } = after.context;
+  const effects = actions
+    .filter((action: { readonly type: string }) => action.type === 'xstate.emit')
+    .map(({ params }) => (params as unknown as { readonly event: RolloutEffect }).event);
+  return { state: { v: 1, rollout: plan.id, phase: after.value, context }, effects };
+};
+
+const refusal = ({ phase, context }: RolloutState, { type }: RolloutEvent): string =>
+  type === 'skip' && context.step > 0 && context.step === context.steps.length
+    ? 'there is no step left to skip to; promote instead'
+    : `cannot ${type} while the rollout is ${phase}`;
+
+export const idleRollout = (plan: RolloutPlan): RolloutState => ({
+  v: 1,
+  rollout: plan.id,
+  phase: 'idle',
+  context: {
+    baseline: plan.baseline,
+    planBaseline: plan.baseline,
+    canary: undefined,
+    steps: plan.steps,
+    step: 0,
+    weight: 0,
+    acked: false,
+    startedMs: 0,
+    trafficMs: 0,
+    stepStartedMs: 0,
+    enteredMs: 0,
+    verdict: undefined,
+    reason: 'no new version',
+    history: [],
+  },
+});
