@@ -10,7 +10,7 @@ export const checkNode = (release: string): Finding =>
     : warning(
         'node',
         `${release} lacks security fixes`,
-        'Run `npm ci`: it brings a Node of its own, and bin/weir uses it.',
+        'Run `npm install`: it brings a Node of its own, and bin/weir uses it.',
       );
 
 export const checkPackages = (root: string): Finding => {
@@ -22,7 +22,7 @@ export const checkPackages = (root: string): Finding => {
   });
   if (bad.length === 0) return ok('packages', `${Object.keys(wanted).length} as pinned`);
   const names = bad.map(([name]) => name).join(', ');
-  return wrong('packages', `missing or of another version: ${names}`, 'Run `npm ci`.');
+  return wrong('packages', `missing or of another version: ${names}`, 'Run `npm install`.');
 };
 
 export const checkCredentials = (home: string): Finding[] => {

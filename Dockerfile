@@ -1,0 +1,21 @@
+# One image for every Weir process; docker-compose.yml says which one a container runs.
+FROM node:26-slim AS packages
+WORKDIR /weir
+COPY package.json package-lock.json .npmrc ./
+# The image has Node itself, so the one that npm would bring is left out. Not `npm ci`: it insists on entries for every
+# platform's optional packages, and the lock file has those of the platforms it was made on.
+RUN npm install --omit=dev --omit=optional --ignore-scripts && npm cache clean --force
+
+FROM node:26-slim
+ENV NODE_ENV=production WEIR_HOME=/var/lib/weir
+RUN mkdir -p /var/lib/weir && chown node:node /var/lib/weir
+WORKDIR /weir
+COPY --from=packages /weir/node_modules node_modules
+COPY package.json ./
+COPY engine engine
+COPY adapters adapters
+COPY services services
+COPY policies policies
+USER node
+ENTRYPOINT ["node"]
+CMD ["services/cli/main.ts", "--help"]
