@@ -9,6 +9,8 @@ export interface FilterExchange extends Exchange {
   readonly revocations: Revocations;
   /** Wait so many milliseconds before forwarding. */
   delayMs: number;
+  /** Query parameters that the upstream does not get to see. */
+  hiddenQuery: Set<string> | undefined;
 }
 
 /** Undefined: go on with the next filter. */
@@ -59,7 +61,12 @@ export interface FilterDeps {
   readonly clock: Clock;
   readonly random: Random;
   /** SHA-256 of the UTF-8 text, lower-case hex. */
-  hash(text: string): string;
+  readonly hash: (text: string) => string;
   /** RFC 7914. */
-  scrypt(password: string, salt: Uint8Array, cost: ScryptCost, length: number): Promise<Uint8Array>;
+  readonly scrypt: (
+    password: string,
+    salt: Uint8Array,
+    cost: ScryptCost,
+    length: number,
+  ) => Promise<Uint8Array>;
 }

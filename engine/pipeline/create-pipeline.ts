@@ -1,6 +1,6 @@
 // One snapshot with its overlay, serving. Everything that can be worked out before a request comes has been.
 import { canonicalHeader } from '../filters/header-names.ts';
-import { cookie } from '../filters/request-parts.ts';
+import { cookie, withoutQuery } from '../filters/request-parts.ts';
 import { createRevocations, type Revocations } from '../filters/revocations.ts';
 import type { PlaneView } from '../ports/data-plane.ts';
 import { type CompiledSnapshot, compileSnapshot, type PipelineDeps } from './compiled-snapshot.ts';
@@ -110,7 +110,7 @@ export class WeirPipeline implements Pipeline {
       exchange,
       action: plan.action,
       upstream,
-      target: withQuery(plan.target(request.path), request.query),
+      target: withQuery(plan.target(request.path), queryOf(exchange)),
       host: plan.host,
       hashKey: hashKeyOf(upstream.loadBalancing.hash, request),
       delayMs: exchange.delayMs,
@@ -159,6 +159,9 @@ export class WeirPipeline implements Pipeline {
     return transform.wants(exchange, response) ? transform.transform(body) : undefined;
   }
 }
+
+const queryOf = ({ request, hiddenQuery }: LiveExchange): string =>
+  hiddenQuery === undefined ? request.query : withoutQuery(request.query, hiddenQuery);
 
 const hashKeyOf = (
   hash: Forward['upstream']['loadBalancing']['hash'],

@@ -22,6 +22,7 @@ export class LiveExchange implements FilterExchange {
   notes: Record<string, string> | undefined = undefined;
   /** Milliseconds of injected delay. */
   delayMs = 0;
+  hiddenQuery: Set<string> | undefined = undefined;
   /** How many filters have run: their response part is owed. */
   ran = 0;
 

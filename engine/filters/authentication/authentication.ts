@@ -1,0 +1,168 @@
+// Who is calling. Any method of a policy will do, in order; every policy of the route must be content.
+import type { AuthenticationMethod, AuthenticationPlan } from '../../model/snapshot.ts';
+import type { Respond } from '../../pipeline/exchange.ts';
+import type { FilterAction, FilterBuild, FilterExchange, FilterKind } from '../filter.ts';
+import { putHeader } from '../header-names.ts';
+import { own } from '../own.ts';
+import { apiKey } from './api-key.ts';
+import { basic } from './basic.ts';
+import { clientCertificate } from './client-certificate.ts';
+import { type Attempt, type Failure, failure, type Identity, type Method } from './identity.ts';
+import { jwt } from './jwt.ts';
+
+interface Policy {
+  readonly plan: AuthenticationPlan;
+  readonly methods: readonly Method[];
+  readonly nowMs: () => number;
+}
+
+export const authentication: FilterKind = {
+  name: 'authentication',
+  create(rule, build) {
+    const policies = rule.authentications.flatMap((id) => policyOf(id, build) ?? []);
+    if (policies.length === 0) return undefined;
+    const ask = (exchange: FilterExchange, from: number): FilterAction | Promise<FilterAction> => {
+      for (let i = from; i < policies.length; i += 1) {
+        const policy = policies[i];
+        if (policy === undefined) break;
+        for (const method of policy.methods) method.conceal?.(exchange);
+        const found = askMethods(policy, exchange, 0);
+        if (found instanceof Promise)
+          return found.then((late) => conclude(policy, exchange, late) ?? ask(exchange, i + 1));
+        const action = conclude(policy, exchange, found);
+        if (action !== undefined) return action;
+      }
+      return undefined;
+    };
+    return {
+      request: (exchange) => (isAmbiguous(exchange) ? ambiguous : ask(exchange, 0)),
+    };
+  },
+};
+
+const policyOf = (id: string, build: FilterBuild): Policy | undefined =>
+  build.share(`authentication ${id}`, () => {
+    const plan = own(build.snapshot.authentications, id);
+    return (
+      plan && {
+        plan,
+        methods: plan.methods.map((method) => methodOf(method, build)),
+        nowMs: () => build.deps.clock.now(),
+      }
+    );
+  });
+
+const methodOf = (method: AuthenticationMethod, build: FilterBuild): Method => {
+  switch (method.type) {
+    case 'jwt':
+      return jwt(method, build);
+    case 'apiKey':
+      return apiKey(method, build);
+    case 'basic':
+      return basic(method, build);
+    case 'clientCertificate':
+      return clientCertificate(method, build);
+    default:
+      return method satisfies never;
+  }
+};
+
+/** The first identity, else the first failure, else nothing. */
+const askMethods = (
+  policy: Policy,
+  exchange: FilterExchange,
+  from: number,
+  before?: Failure,
+): Attempt | Promise<Attempt> => {
+  let first = before;
+  for (let i = from; i < policy.methods.length; i += 1) {
+    const method = policy.methods[i];
+    if (method === undefined) break;
+    const attempt = method.authenticate(exchange);
+    if (attempt instanceof Promise)
+      return attempt.then((late) => {
+        const result = unlessRevoked(late, exchange, policy);
+        if (result?.type === 'identity') return result;
+        return askMethods(policy, exchange, i + 1, first ?? result);
+      });
+    const result = unlessRevoked(attempt, exchange, policy);
+    if (result?.type === 'identity') return result;
+    first ??= result;
+  }
+  return first;
+};
+
+const unlessRevoked = (attempt: Attempt, exchange: FilterExchange, { nowMs }: Policy): Attempt => {
+  if (attempt?.type !== 'identity') return attempt;
+  const { revocations } = exchange;
+  if (revocations.size === 0 || attempt.cleared === revocations) return attempt;
+  if (revocations.find(attempt.credential, nowMs()) !== undefined)
+    return failure('the credential was revoked');
+  attempt.cleared = revocations;
+  return attempt;
+};
+
+const conclude = (policy: Policy, exchange: FilterExchange, found: Attempt): FilterAction => {
+  if (found?.type === 'identity') {
+    adopt(exchange, found);
+    return undefined;
+  }
+  const { mode, origin } = policy.plan;
+  if (mode === 'optional' && found === undefined) return undefined;
+  const reason = found?.reason ?? 'no credentials were given';
+  exchange.notes ??= {};
+  if (mode === 'audit') {
+    exchange.notes['audit'] = `${origin.resource} would refuse: ${reason}`;
+    return undefined;
+  }
+  exchange.notes['policy'] = origin.resource;
+  exchange.notes['reason'] = reason;
+  return unauthorized(policy, exchange, found, reason);
+};
+
+const adopt = (exchange: FilterExchange, identity: Identity): void => {
+  exchange.principal = identity.principal;
+  exchange.consumer = identity.consumer;
+  exchange.groups = identity.groups;
+  exchange.claims = identity.claims;
+  const { headers } = identity;
+  for (let i = 0; i < headers.length; i += 2)
+    putHeader(exchange.setHeaders, headers[i] ?? '', headers[i + 1] ?? '');
+};
+
+const unauthorized = (
+  policy: Policy,
+  { request }: FilterExchange,
+  found: Failure | undefined,
+  reason: string,
+): Respond => {
+  const status = found?.status ?? 401;
+  const realm = request.host.replaceAll(/[^a-z0-9.:_-]/g, '');
+  const headers: string[] = [];
+  if (status === 401)
+    for (const method of policy.methods) {
+      const challenge = method.challenge(realm, found);
+      if (challenge !== undefined) headers.push('www-authenticate', challenge);
+    }
+  return {
+    type: 'respond',
+    status,
+    error: status === 401 ? 'Unauthorized' : 'Service Unavailable',
+    reason,
+    flag: status === 401 ? 'UAEX' : 'UO',
+    headers,
+  };
+};
+
+/** The upstream might read another one than we do. */
+const isAmbiguous = ({ request }: FilterExchange): boolean =>
+  request.header('authorization') !== undefined && request.headers('authorization').length > 1;
+
+const ambiguous: Respond = {
+  type: 'respond',
+  status: 400,
+  error: 'Bad Request',
+  reason: 'more than one Authorization header',
+  flag: 'DPE',
+  headers: [],
+};

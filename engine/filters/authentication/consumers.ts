@@ -1,0 +1,69 @@
+// Known callers, found by what they show.
+import type { ConsumerPlan, Snapshot } from '../../model/snapshot.ts';
+import type { FilterBuild } from '../filter.ts';
+import type { Credential } from '../revocations.ts';
+import { claimHeader } from './claim-headers.ts';
+import type { Identity } from './identity.ts';
+
+export interface Consumers {
+  readonly byToken: ReadonlyMap<string, ConsumerPlan>;
+  readonly byCertificate: ReadonlyMap<string, ConsumerPlan>;
+  readonly byUsername: ReadonlyMap<string, ConsumerPlan>;
+  readonly byKeyId: ReadonlyMap<string, KeyOwner>;
+  /** Salt, then hash. */
+  readonly bySalt: ReadonlyMap<string, ReadonlyMap<string, KeyOwner>>;
+}
+
+export interface KeyOwner {
+  readonly consumer: ConsumerPlan;
+  readonly key: ConsumerPlan['apiKeys'][number];
+}
+
+export const consumersOf = (build: FilterBuild): Consumers =>
+  build.share('consumers', () => index(build.snapshot.consumers));
+
+/** No issuer contains a NUL, so two different pairs never make one key. */
+export const tokenKey = (issuer: string, subject: string): string => `${issuer}\0${subject}`;
+
+const index = (consumers: Snapshot['consumers']): Consumers => {
+  const byToken = new Map<string, ConsumerPlan>();
+  const byCertificate = new Map<string, ConsumerPlan>();
+  const byUsername = new Map<string, ConsumerPlan>();
+  const byKeyId = new Map<string, KeyOwner>();
+  const bySalt = new Map<string, Map<string, KeyOwner>>();
+  for (const consumer of consumers) {
+    if (consumer.jwt) byToken.set(tokenKey(consumer.jwt.issuer, consumer.jwt.subject), consumer);
+    if (consumer.basic) byUsername.set(consumer.basic.username, consumer);
+    for (const name of consumer.certificates) byCertificate.set(name, consumer);
+    for (const key of consumer.apiKeys) {
+      byKeyId.set(key.id, { consumer, key });
+      const hashes = bySalt.get(key.salt) ?? new Map<string, KeyOwner>();
+      bySalt.set(key.salt, hashes.set(key.hash, { consumer, key }));
+    }
+  }
+  return { byToken, byCertificate, byUsername, byKeyId, bySalt };
+};
+
+/** Backends hear of a consumer the same way as of a token's subject. */
+export const consumerIdentity = (
+  consumer: ConsumerPlan,
+  credential: Credential,
+  facts: { readonly principal?: string; readonly expiresMs: number },
+): Identity => {
+  const headers: string[] = [];
+  const id = claimHeader(consumer.name);
+  const roles = claimHeader(consumer.groups);
+  if (id !== undefined) headers.push('x-user-id', id);
+  if (roles !== undefined) headers.push('x-user-roles', roles);
+  return {
+    type: 'identity',
+    principal: facts.principal ?? consumer.name,
+    consumer: consumer.name,
+    groups: consumer.groups,
+    claims: undefined,
+    headers,
+    credential: { ...credential, consumer: consumer.name },
+    expiresMs: facts.expiresMs,
+    cleared: undefined,
+  };
+};

@@ -1,0 +1,40 @@
+// What an authentication method finds out.
+import type { FilterExchange } from '../filter.ts';
+import type { Credential, Revocations } from '../revocations.ts';
+
+export interface Identity {
+  readonly type: 'identity';
+  /** `issuer/subject`, a consumer's name or a SPIFFE id. */
+  readonly principal: string;
+  readonly consumer: string | undefined;
+  readonly groups: readonly string[];
+  readonly claims: Readonly<Record<string, unknown>> | undefined;
+  /** For the upstream: name, value, ... */
+  readonly headers: readonly string[];
+  readonly credential: Credential;
+  /** From then on it is worth nothing. */
+  readonly expiresMs: number;
+  /** The revocations that it was last compared with: a cached identity costs one comparison. */
+  cleared: Revocations | undefined;
+}
+
+/** A credential is there but does not hold. */
+export interface Failure {
+  readonly type: 'failure';
+  readonly reason: string;
+  /** Default 401. */
+  readonly status?: number;
+}
+
+/** Undefined: this method finds no credential of its kind. */
+export type Attempt = Identity | Failure | undefined;
+
+export interface Method {
+  authenticate(exchange: FilterExchange): Attempt | Promise<Attempt>;
+  /** Takes the credential off the request to the upstream, where the policy wants that. */
+  conceal?(exchange: FilterExchange): void;
+  /** Value of WWW-Authenticate; undefined for methods that a header cannot ask for. */
+  challenge(host: string, failure: Failure | undefined): string | undefined;
+}
+
+export const failure = (reason: string): Failure => ({ type: 'failure', reason });
