@@ -113,7 +113,7 @@ const CODE_OF_FLAG: Readonly<Record<string, string>> = {
   UO: '503',
   UC: '503',
   UT: '504',
-  DC: '0',
+  DC: '499',
   RL: '429',
   UAEX: '403',
 };

@@ -180,11 +180,14 @@ class RunningAgent implements Agent {
       this.#beat();
       void this.#watchStatus(broker);
       void this.#watchControl(broker);
+      let lastReason = '';
       while (!this.#stopping.signal.aborted) {
         try {
           await this.#readControl(broker);
         } catch (error) {
-          log(`cannot read the control stream: ${sentence(error)}; trying again`);
+          const reason = sentence(error);
+          if (reason !== lastReason) log(`cannot read the control stream: ${reason}; trying again`);
+          lastReason = reason;
           await this.#pause(RETRY_MS);
         }
       }

@@ -1,39 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { initialAgent, messagesOf, receive, viewOf } from '#engine/agent/agent.ts';
-import type {
-  ControlMessage,
-  DecisionMessage,
-  SnapshotMessage,
-} from '#engine/model/control-message.ts';
-import { emptySnapshot } from '#test/support/control-messages.ts';
-
-const snapshot = (position: number, revision: number): SnapshotMessage => ({
-  v: 1,
-  type: 'snapshot',
-  mesh: 'default',
-  scope: 'edge.public',
-  position,
-  issuedMs: 0,
-  revision,
-  snapshot: emptySnapshot,
-});
-
-const decision = (position: number, basis: number, target = 'bibby/catalog'): DecisionMessage => ({
-  v: 1,
-  type: 'decision',
-  mesh: 'default',
-  scope: 'edge.public',
-  position,
-  issuedMs: 0,
-  basis,
-  decision: {
-    id: `split:${target}`,
-    serial: position,
-    body: { type: 'split', target, weights: { 'v1.1': position } },
-    by: 'rollout:bibby/catalog',
-    reason: 'step',
-  },
-});
+import type { ControlMessage } from '#engine/model/control-message.ts';
+import {
+  decisionMessage as decision,
+  snapshotMessage as snapshot,
+} from '#test/support/control-messages.ts';
 
 const hear = (...messages: ControlMessage[]) => {
   let state = initialAgent('default', 'edge.public');
