@@ -23,14 +23,17 @@ const showRollout = (rollout: RolloutStatus, { colors, world }: View): string =>
     .join('');
 };
 
+/** Nothing more happens by itself. */
+export const isEnded = (state: string): boolean => state === 'succeeded' || state === 'failed';
+
 const paintState = (state: string, colors: Colors): string => {
-  if (state === 'promoted') return colors.green(state);
-  if (['rolledBack', 'aborted', 'failed'].includes(state)) return colors.red(state);
+  if (state === 'succeeded') return colors.green(state);
+  if (state === 'failed' || state === 'rollingBack') return colors.red(state);
   return colors.yellow(state);
 };
 
 const showSteps = ({ steps, step }: RolloutStatus): string =>
-  `step ${Math.min(step + 1, steps.length)} of ${steps.length} (${steps.join(', ')})`;
+  step > 0 ? `step ${step} of ${steps.length} (${steps.join(', ')})` : 'no traffic yet';
 
 const arms = ({ arms: figures, baseline, canary }: RolloutStatus): string => {
   if (!figures) return '';

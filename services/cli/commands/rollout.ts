@@ -4,7 +4,7 @@ import type { Operation, RolloutStatus } from '#engine/model/api.ts';
 import type { Client } from '../client.ts';
 import { CliError, exitCodes } from '../exit.ts';
 import { parseName } from '../names.ts';
-import { showRollouts } from '../rollout-view.ts';
+import { isEnded, showRollouts } from '../rollout-view.ts';
 import { examples, type Session } from '../session.ts';
 import { watch } from '../watch.ts';
 
@@ -33,19 +33,11 @@ const steering = {
   retry: 'Try a rolled back or aborted version again',
 } as const;
 
-/** States in which nothing more happens by itself. */
-const ended: Readonly<Record<string, boolean>> = {
-  promoted: true,
-  rolledBack: true,
-  aborted: true,
-  failed: true,
-};
-
 const statusOf = (session: Session): Command =>
   new Command('status')
     .description('Show rollouts: weight, figures of both versions, evidence and history')
     .argument('[name]', 'NAME or NAMESPACE/NAME; all of them by default')
-    .option('-w, --watch', 'until the rollout has ended; exit code 1 unless it was promoted')
+    .option('-w, --watch', 'until the rollout has ended; exit code 1 unless it succeeded')
     .addHelpText(
       'after',
       examples(
@@ -60,7 +52,7 @@ const statusOf = (session: Session): Command =>
       const look = async () => {
         const answer = await client.call('rollout.status', request);
         rollouts = answer.rollouts;
-        const isFinal = rollouts.length > 0 && rollouts.every(({ state }) => ended[state] === true);
+        const isFinal = rollouts.length > 0 && rollouts.every(({ state }) => isEnded(state));
         return { value: answer, text: () => showRollouts(rollouts, session), isFinal };
       };
       if (!options.watch) {
@@ -68,8 +60,8 @@ const statusOf = (session: Session): Command =>
         return session.print(value, show);
       }
       await watch(session, look);
-      const bad = rollouts.find(({ state }) => ended[state] && state !== 'promoted');
-      if (bad) throw new CliError(exitCodes.failed, `${bad.id} is ${bad.state}: ${bad.reason}`);
+      const bad = rollouts.find(({ state }) => isEnded(state) && state !== 'succeeded');
+      if (bad) throw new CliError(exitCodes.failed, `${bad.id} has ${bad.state}: ${bad.reason}`);
     });
 
 const steer = (session: Session, verb: keyof typeof steering, description: string): Command => {

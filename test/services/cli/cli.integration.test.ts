@@ -80,7 +80,7 @@ const rollout = {
   baseline: 'v1.0',
   canary: 'v1.1',
   weight: 20,
-  step: 1,
+  step: 2,
   steps: [10, 20, 50],
   startedMs: 1_799_999_900_000,
   stepStartedMs: 1_799_999_990_000,
@@ -281,9 +281,9 @@ describe('weir rollout', () => {
   });
 
   it.each([
-    ['promoted', 0],
-    ['rolledBack', 1],
-  ])('ends its watch when the rollout is %s, with exit code %i', async (state, code) => {
+    ['succeeded', 0],
+    ['failed', 1],
+  ])('ends its watch when the rollout has %s, with exit code %i', async (state, code) => {
     const { run } = await control({ 'rollout.status': { rollouts: [{ ...rollout, state }] } });
     expect((await run('rollout', 'status', '--watch')).code).toBe(code);
   });

@@ -1,0 +1,122 @@
+// Brings the installation up, process by process, in the order in which they need each other.
+import { readdirSync, readFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { join, relative } from 'node:path';
+import { type Admin, createAdmin } from './admin.ts';
+import { nodeProcess, openVolume, type Volume } from './library.ts';
+import type { Processes } from './processes.ts';
+import { waitFor } from './wait.ts';
+
+export interface Site {
+  readonly root: string;
+  readonly home: string;
+  readonly port: number;
+  readonly natsUrl: string | undefined;
+  readonly processes: Processes;
+  readonly say: (line: string) => void;
+}
+
+const START_MS = 30_000;
+const HOST = 'api.bibby.com';
+
+const volumes: readonly Volume[] = [
+  { service: 'catalog', version: 'v1.0' },
+  { service: 'library', version: 'v1.0' },
+  { service: 'circulation', version: 'v1.0' },
+];
+
+export const bringUp = async (site: Site): Promise<Admin> => {
+  const { processes, home, say } = site;
+  const admin = createAdmin(home);
+  const env = environment(site);
+  await processes.start({
+    ...nodeProcess(site, 'control'),
+    name: 'control',
+    env: { ...env, WEIR_CREDENTIALS: credentials(site, 'control') },
+    ready: /./,
+  });
+  await waitFor('control', () => admin.fleet(), { timeoutMs: START_MS });
+  say('control is up');
+  await Promise.all([
+    processes.start({
+      ...nodeProcess(site, 'edge'),
+      name: 'edge',
+      env: {
+        ...env,
+        WEIR_AGENT: 'edge',
+        WEIR_GATEWAY: 'public',
+        WEIR_LISTEN_PORTS: `8080=${site.port}`,
+        WEIR_CREDENTIALS: credentials(site, 'edge'),
+      },
+      ready: /./,
+    }),
+    ...volumes.map((volume) => open(site, volume)),
+  ]);
+  const { revision } = await applyPolicies(site, admin);
+  await waitFor('the edge', () => answers(site.port), { timeoutMs: START_MS });
+  say(
+    `policies are in force at revision ${revision}; the edge is on http://localhost:${site.port}`,
+  );
+  return admin;
+};
+
+export const open = (site: Site, volume: Volume): Promise<void> =>
+  openVolume(
+    { ...site, env: environment(site), credentials: credentials(site, 'sidecar') },
+    volume,
+  );
+
+export const startTraffic = async (site: Site, onLine: (line: string) => void): Promise<void> => {
+  await site.processes.start({
+    name: 'traffic',
+    command: process.execPath,
+    args: [join(site.root, 'services', 'demo', 'traffic.ts')],
+    env: { WEIR_HOME: site.home, TRAFFIC_URL: `http://localhost:${site.port}`, TRAFFIC_HOST: HOST },
+    ready: /^traffic of/,
+    onLine,
+  });
+};
+
+const environment = ({ home, natsUrl }: Site) => ({
+  WEIR_HOME: home,
+  WEIR_NATS_URL: natsUrl,
+  WEIR_DRAIN_TIMEOUT: '3s',
+});
+
+const credentials = ({ home }: Site, user: string): string =>
+  join(home, 'credentials', `${user}.nk`);
+
+const applyPolicies = async ({ root }: Site, admin: Admin) => {
+  const folder = join(root, 'policies');
+  const documents = readdirSync(folder)
+    .filter((name) => /\.ya?ml$/.test(name))
+    .toSorted()
+    .map((name) => ({
+      file: relative(root, join(folder, name)),
+      text: readFileSync(join(folder, name), 'utf8'),
+    }));
+  const answer = await admin.apply({
+    documents,
+    message: 'the policies of the demo',
+    wait: { percent: 100, timeoutMs: START_MS },
+  });
+  const [error] = answer.diagnostics.filter(({ severity }) => severity === 'error');
+  if (error)
+    throw new Error(
+      `A policy was refused: ${error.code} ${error.message}. Correct it in policies/.`,
+    );
+  return answer;
+};
+
+/** Whether a request is decided by policy, whatever the decision. */
+const answers = (port: number): Promise<true | undefined> =>
+  new Promise((resolve) => {
+    const options = { port, host: '127.0.0.1', path: '/catalog/books', headers: { host: HOST } };
+    request(options, (response) => {
+      response.resume();
+      const { statusCode = 0 } = response;
+      resolve(statusCode < 500 && statusCode !== 404 ? true : undefined);
+    })
+      .once('error', () => resolve(undefined))
+      .end();
+  });

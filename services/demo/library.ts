@@ -1,0 +1,55 @@
+// The Bibby services of the demo: each an application with a sidecar beside it.
+import type { Processes, ProcessSpec } from './processes.ts';
+
+export interface Volume {
+  readonly service: 'catalog' | 'library' | 'circulation';
+  readonly version: string;
+  readonly errorRate?: number;
+}
+
+export interface LibraryDeps {
+  readonly processes: Processes;
+  readonly root: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly credentials: string;
+}
+
+/** Starts the application, then the sidecar that announces it. */
+export const openVolume = async (deps: LibraryDeps, volume: Volume): Promise<void> => {
+  const { service, version, errorRate = 0 } = volume;
+  const name = `${service}-${version.replaceAll('.', '-')}`;
+  const [, address = ''] = await deps.processes.start({
+    ...nodeProcess(deps, 'bibby', [service]),
+    name,
+    env: {
+      PORT: '0',
+      BIBBY_VERSION: version,
+      ...(errorRate > 0 ? { BIBBY_ERROR_RATE: String(errorRate) } : {}),
+    },
+    ready: /listening on http:\/\/(\S+)/,
+    pin: ([, at = '']) => ({ PORT: at.split(':')[1] ?? '0' }),
+  });
+  await deps.processes.start({
+    ...nodeProcess(deps, 'sidecar'),
+    name: `${name}-sidecar`,
+    env: {
+      ...deps.env,
+      WEIR_AGENT: name,
+      WEIR_NAMESPACE: 'bibby',
+      WEIR_WORKLOAD: name,
+      WEIR_LABELS: `app=${service}-service,version=${version}`,
+      WEIR_APP: address,
+      WEIR_CREDENTIALS: deps.credentials,
+    },
+    ready: /./,
+  });
+};
+
+export const nodeProcess = (
+  { root }: Pick<LibraryDeps, 'root'>,
+  service: string,
+  args: readonly string[] = [],
+): Pick<ProcessSpec, 'command' | 'args'> => ({
+  command: process.execPath,
+  args: [`${root}/services/${service}/main.ts`, ...args],
+});

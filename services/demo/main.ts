@@ -1,0 +1,120 @@
+// What `npm start` runs: all of Weir on one machine, with traffic and a release to watch.
+import { createServer } from 'node:net';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { createBoard } from './board.ts';
+import { bringUp, open, type Site, startTraffic } from './installation.ts';
+import { type Lock, takeLock } from './lock.ts';
+import { nextSteps } from './next-steps.ts';
+import { type DemoOptions, help, parseOptions } from './options.ts';
+import { createProcesses, type Processes } from './processes.ts';
+import { type Ending, tellRollout } from './story.ts';
+import { parseTotals } from './tally.ts';
+
+const BASELINE_MS = 8000;
+const BAD_ERROR_RATE = 0.05;
+const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
+const home = resolve(process.env['WEIR_HOME'] ?? join(root, '.weir'));
+const board = createBoard(process.stdout);
+
+const main = async (options: DemoOptions): Promise<number> => {
+  await refuseTakenPort(options.port);
+  const lock = await takeLock(home, options.port);
+  const processes = createProcesses({
+    logFolder: join(home, 'log'),
+    onChange: (pids) => lock.record(pids),
+    say: board.say,
+  });
+  const interrupted = interruption(processes);
+  try {
+    return await Promise.race([play(options, processes, interrupted.signal), interrupted.code]);
+  } finally {
+    await end(processes, lock);
+  }
+};
+
+const play = async (
+  options: DemoOptions,
+  processes: Processes,
+  signal: AbortSignal,
+): Promise<number> => {
+  const site: Site = {
+    root,
+    home,
+    port: options.port,
+    natsUrl: process.env['WEIR_NATS_URL'],
+    processes,
+    say: board.say,
+  };
+  const admin = await bringUp(site);
+  let readers: ReturnType<typeof parseTotals>;
+  if (options.traffic) {
+    await startTraffic(site, (line) => (readers = parseTotals(line) ?? readers));
+    board.say('readers are coming in; catalog v1.1 ships in a moment');
+    await sleep(BASELINE_MS);
+  }
+  const sinceMs = Date.now();
+  const errorRate = options.bad ? BAD_ERROR_RATE : 0;
+  await open(site, { service: 'catalog', version: 'v1.1', errorRate });
+  board.say(`catalog v1.1 is up${options.bad ? ', and fails 5 % of its requests' : ''}`);
+  const service = 'bibby/catalog-service';
+  const story = { board, admin, service, sinceMs, readers: () => readers, signal };
+  if (!options.traffic) board.say('there is no traffic, so there will be no evidence');
+  const ending = await tellRollout(story);
+  if (options.until) return judge(ending, options.until);
+  board.say(`\ncatalog v1.1 is ${ending.state}: ${ending.reason}`);
+  board.say(nextSteps(options.port));
+  return new Promise<never>(() => {});
+};
+
+const judge = ({ state, reason }: Ending, until: string): number => {
+  board.say(`catalog v1.1 is ${state}: ${reason}`);
+  if (state === until) return 0;
+  board.say(`It was to be ${until}.`);
+  return 1;
+};
+
+/** Ctrl-C once: stop in order. Twice: at once. */
+const interruption = (processes: Processes) => {
+  const controller = new AbortController();
+  const code = new Promise<number>((resolve) => {
+    const stop = () => {
+      if (controller.signal.aborted) {
+        processes.killAll();
+        return;
+      }
+      controller.abort();
+      board.show([]);
+      board.say('stopping');
+      resolve(0);
+    };
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, stop);
+  });
+  return { signal: controller.signal, code };
+};
+
+const end = async (processes: Processes, lock: Lock): Promise<void> => {
+  await processes.stopAll();
+  lock.release();
+};
+
+const refuseTakenPort = (port: number): Promise<void> =>
+  new Promise((done, refuse) => {
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const why = error.code === 'EADDRINUSE' ? 'is taken' : `cannot be used (${error.code})`;
+      refuse(new Error(`Port ${port} ${why}; choose another one with --port.`));
+    });
+    server.listen(port, () => server.close(() => done()));
+  });
+
+try {
+  const options = parseOptions(process.argv.slice(2));
+  if (options.help) console.log(help);
+  else process.exitCode = await main(options);
+} catch (error) {
+  console.error(error instanceof Error ? error.message : String(error));
+  process.exitCode = 1;
+}
+process.exit();
