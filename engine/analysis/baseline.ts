@@ -4,7 +4,9 @@ import type { Histogram, Sample, Series } from '../model/telemetry.ts';
 import {
   advanceBlocks,
   type Blocks,
+  continueBlocks,
   emptyBlocks,
+  forgetMetrics,
   mergedDispersion,
   type Second,
 } from './dispersion.ts';
@@ -20,6 +22,8 @@ export interface BaselineState {
   readonly previous: Generation | undefined;
   /** Thresholds at which slow requests are counted while learning. */
   readonly edges: Edges | undefined;
+  /** By metric: from which second on the thresholds have been these. */
+  readonly since: readonly number[];
   /** Seconds that late samples may still add to, oldest first. */
   readonly pending: readonly Second[];
   readonly watermarks: Watermarks;
@@ -57,12 +61,11 @@ export const learnBaseline = (
   if (!watermarks) return state;
   const turned = turn({ ...state, watermarks }, Math.floor(sample.startMs / generationMs));
   const current = addSeries(turned.current, series);
-  const edges = refine(turned, current);
+  const refined = refine({ ...turned, current }, countOf(turned.current.latency));
+  const second = Math.floor(sample.startMs / 1000);
   return flush({
-    ...turned,
-    edges,
-    current: edges === turned.edges ? current : { ...current, blocks: emptyBlocks },
-    pending: addPending(turned.pending, series, Math.floor(sample.startMs / 1000), edges),
+    ...refined,
+    pending: addPending(refined.pending, series, second, refined.edges),
   });
 };
 
@@ -121,19 +124,19 @@ const emptyBaseline = (of: {
   current: emptyGeneration(0),
   previous: undefined,
   edges: undefined,
+  since: [],
   pending: [],
   watermarks: {},
 });
 
 const turn = (state: BaselineState, number: number): BaselineState => {
   if (number <= state.current.number) return state;
-  const isNext = state.current.requests > 0;
-  return {
-    ...state,
-    current: emptyGeneration(number),
-    previous: isNext ? state.current : state.previous,
-    edges: isNext && state.edges ? edgesOf(state.current.latency) : state.edges,
-  };
+  const { current } = state;
+  if (current.requests === 0) return { ...state, current: emptyGeneration(number) };
+  // The open blocks go on: the clock does not stop between generations.
+  const blocks = continueBlocks(current.blocks);
+  const next = { ...state, current: { ...emptyGeneration(number), blocks }, previous: current };
+  return state.edges ? moveEdges(next, edgesOf(current.latency)) : next;
 };
 
 const addSeries = (generation: Generation, series: readonly Series[]): Generation => ({
@@ -151,14 +154,33 @@ const addRules = (rules: readonly string[], series: readonly Series[]): readonly
   return added.length === 0 ? rules : [...rules, ...added].slice(0, rulesKnown);
 };
 
-const refine = (before: BaselineState, current: Generation): Edges | undefined => {
-  const seen = countOf(before.current.latency);
+const refine = (state: BaselineState, before: number): BaselineState => {
+  const { current, previous, edges } = state;
   const now = countOf(current.latency);
-  const isDue = edgesAt.some((count) => seen < count && now >= count);
-  if (!isDue || (before.edges && before.previous)) return before.edges;
-  const better = edgesOf(current.latency);
-  const isSame = before.edges && latencyMetrics.every((one) => before.edges?.[one] === better[one]);
-  return isSame ? before.edges : better;
+  const isDue = edgesAt.some((count) => before < count && now >= count);
+  if (!isDue || (edges && previous)) return state;
+  return moveEdges(state, edgesOf(current.latency));
+};
+
+/** Thresholds near the right place do for telling how slow requests cluster. */
+const nearEnough = 2;
+
+const moveEdges = (state: BaselineState, better: Edges): BaselineState => {
+  const { edges, current, since, pending } = state;
+  const moved = [
+    false,
+    ...latencyMetrics.map((one) => !edges || Math.abs(edges[one] - better[one]) > nearEnough),
+  ];
+  if (!moved.includes(true)) return state;
+  const next = (pending.at(-1)?.second ?? 0) + 1;
+  return {
+    ...state,
+    edges: Object.fromEntries(
+      latencyMetrics.map((one, at) => [one, moved[at + 1] ? better[one] : (edges ?? better)[one]]),
+    ) as Edges,
+    since: moved.map((hasMoved, at) => (hasMoved ? next : (since[at] ?? 0))),
+    current: { ...current, blocks: forgetMetrics(current.blocks, moved) },
+  };
 };
 
 const addPending = (
@@ -197,7 +219,10 @@ const flush = (state: BaselineState): BaselineState => {
     current: {
       ...state.current,
       seconds: state.current.seconds + done.length,
-      blocks: done.reduce(advanceBlocks, state.current.blocks),
+      blocks: done.reduce(
+        (blocks, second) => advanceBlocks(blocks, second, state.since),
+        state.current.blocks,
+      ),
     },
   };
 };

@@ -83,7 +83,7 @@ export const stepUp = ({ context, event }: Asked): Change => {
 
 /** Canary requests per second that are plenty to see a regression in seconds. */
 const startRate = 50;
-const smallSteps = [1, 2, 5, 10];
+const smallSteps = [1, 5, 10];
 
 const stepsFor = ({ plan, verdict }: RolloutContext): readonly number[] => {
   const first = plan.steps[0] ?? 100;
