@@ -6,60 +6,57 @@ export interface Running {
   readonly ended?: Promise<number>;
   /** Readiness off, finish what is under way, cut after the deadline. */
   drain(deadlineMs: number): Promise<void>;
+  /** After draining: ends what was started beside, and resolves with the exit code. */
+  stop?(signal: NodeJS.Signals): Promise<number>;
   close(): Promise<void>;
-  /** Told to stop; also called for a second signal. */
-  signalled?(signal: NodeJS.Signals): void;
 }
 
 export interface ProcessOptions {
-  readonly name: string;
-  readonly drainTimeoutMs: () => number;
+  readonly drainTimeoutMs: number;
   readonly start: () => Promise<Running>;
 }
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
-/** Ends the process. Exit code 2: told the wrong things; 1: could not start. */
-export const runProcess = async ({
-  name,
-  start,
-  drainTimeoutMs,
-}: ProcessOptions): Promise<void> => {
-  const stopping = new Promise<NodeJS.Signals>((resolve) => {
-    for (const signal of SIGNALS) process.once(signal, () => resolve(signal));
-  });
-  let running: Running;
-  try {
-    const started = await Promise.race([start(), stopping]);
-    if (typeof started === 'string') process.exit(0);
-    running = started;
-  } catch (error) {
-    console.error(`${name}: ${sentenceOf(error)}`);
-    process.exit(error instanceof EngineError && error.code === 'ERR_CONFIG_INVALID' ? 2 : 1);
-  }
-  const reason = await Promise.race([stopping, running.ended ?? new Promise<never>(() => {})]);
+/**
+ * Ends the process. The first signal drains, a second one cuts at once, a third one does not even wait for that. Exit code 2:
+ * told the wrong things; 1: could not start.
+ */
+export const runProcess = async (name: string, prepare: () => ProcessOptions): Promise<never> => {
+  let signals = 0;
+  const [first, second] = [Promise.withResolvers<NodeJS.Signals>(), Promise.withResolvers<void>()];
+  for (const signal of SIGNALS)
+    process.on(signal, () => {
+      signals += 1;
+      first.resolve(signal);
+      if (signals === 2) second.resolve();
+      if (signals > 2) process.exit(1);
+    });
+  const { options, running } = await start(name, prepare, first.promise);
+  const reason = await Promise.race([first.promise, running.ended ?? new Promise<never>(() => {})]);
   let code = 0;
   if (typeof reason === 'string') {
-    console.log(`${name}: ${reason}, draining`);
-    running.signalled?.(reason);
-    await Promise.race([running.drain(drainTimeoutMs()), secondSignal(running)]);
-    code = running.ended ? await Promise.race([running.ended, soon(0)]) : 0;
+    console.log(`${reason}: draining`);
+    await Promise.race([running.drain(options.drainTimeoutMs), second.promise]);
+    code = (await running.stop?.(reason)) ?? 0;
   } else code = reason;
   await running.close();
-  console.log(`${name}: stopped`);
+  console.log('stopped');
   process.exit(code);
 };
 
-const secondSignal = (running: Running): Promise<void> =>
-  new Promise((resolve) => {
-    for (const signal of SIGNALS)
-      process.once(signal, () => {
-        running.signalled?.(signal);
-        resolve();
-      });
-  });
-
-const soon = <T>(value: T): Promise<T> => new Promise((resolve) => setTimeout(resolve, 0, value));
-
-const sentenceOf = (error: unknown): string =>
-  error instanceof Error ? error.message : String(error);
+const start = async (
+  name: string,
+  prepare: () => ProcessOptions,
+  signal: Promise<NodeJS.Signals>,
+): Promise<{ options: ProcessOptions; running: Running }> => {
+  try {
+    const options = prepare();
+    const running = await Promise.race([options.start(), signal]);
+    if (typeof running === 'string') process.exit(0);
+    return { options, running };
+  } catch (error) {
+    console.error(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+    process.exit(error instanceof EngineError && error.code === 'ERR_CONFIG_INVALID' ? 2 : 1);
+  }
+};
