@@ -5,14 +5,13 @@ import { Queue } from '#engine/ports/queue.ts';
 import type { Store } from '#engine/ports/store.ts';
 import { createNatsBus, type UserName } from './bus.ts';
 import { type ConnectionSettings, complain, openConnection } from './connection.ts';
+import { deliverPrefix, OWN_API, parseCredentials } from './credentials.ts';
 import { Link } from './link.ts';
 import { openNatsLog } from './log.ts';
 import { openNatsStore } from './store.ts';
 import { serverWarnings } from './warnings.ts';
 
 export interface NatsSettings extends ConnectionSettings {
-  /** Whether this user may make streams. Default: it is found out with the first stream that is opened. */
-  readonly mayManage?: boolean;
   /** Who a public nkey belongs to; becomes `BusMessage.user`. Default: the key itself. */
   readonly userName?: UserName;
 }
@@ -32,21 +31,25 @@ export interface NatsBroker extends Broker {
  * logged, once each, and tried again. From then on it reconnects for ever.
  */
 export const connectNats = async (settings: NatsSettings): Promise<NatsBroker> => {
-  const { connection, inboxPrefix } = await openConnection(settings);
-  const log = settings.log ?? (() => {});
-  return new Connected(new Link(connection, { inboxPrefix, log }), settings);
+  const credentials =
+    settings.credentials === undefined ? undefined : parseCredentials(settings.credentials);
+  const connection = await openConnection(settings, credentials);
+  const link = new Link(connection, {
+    apiPrefix: credentials?.apiPrefix ?? OWN_API,
+    deliverPrefix: deliverPrefix(credentials?.publicKey ?? 'anonymous'),
+    log: settings.log ?? (() => {}),
+  });
+  return new Connected(link, settings);
 };
 
 class Connected implements NatsBroker {
   readonly bus: Bus;
   readonly warnings: readonly string[];
   readonly #link: Link;
-  readonly #mayManage: boolean;
   readonly #watchers = new Set<Queue<Status>>();
 
   constructor(link: Link, settings: NatsSettings) {
     this.#link = link;
-    this.#mayManage = settings.mayManage ?? true;
     this.bus = createNatsBus(link, settings.userName ?? ((publicKey) => publicKey));
     this.warnings = serverWarnings(link.connection.info);
     void this.#follow(settings);
@@ -61,7 +64,7 @@ class Connected implements NatsBroker {
   }
 
   log(name: string): Promise<Log> {
-    return openNatsLog(this.#link, name, { mayManage: this.#mayManage });
+    return openNatsLog(this.#link, name);
   }
 
   store(bucket: string): Promise<Store> {

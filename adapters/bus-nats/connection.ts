@@ -4,18 +4,18 @@ import {
   type ConnectionOptions,
   type NatsConnection,
   nkeyAuthenticator,
-  nkeys,
   UserAuthenticationExpiredError,
 } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
 import { EngineError } from '#engine/model/errors.ts';
+import { type Credentials, inboxPrefix } from './credentials.ts';
 
 export interface ConnectionSettings {
   /** `nats://host:port`, or several of one cluster with commas between. */
   readonly url: string;
   /** Shown in the server's connection list. */
   readonly name: string;
-  /** Seed of the user's nkey. */
+  /** Text of the user's credentials file: the seed of an nkey. */
   readonly credentials?: string;
   readonly log?: (line: string) => void;
   /** Ends the attempts to connect for the first time. */
@@ -25,34 +25,21 @@ export interface ConnectionSettings {
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 2000;
 
-/** A user may listen below its own prefix only, so nobody hears another's replies. */
-export const inboxPrefix = (publicKey: string): string => `_INBOX.${publicKey}`;
-
-type Authentication = Pick<ConnectionOptions, 'authenticator'> & { readonly inboxPrefix: string };
-
 const isRefusal = (error: unknown): boolean =>
   error instanceof AuthorizationError ||
   error instanceof UserAuthenticationExpiredError ||
   (error instanceof Error && error.cause !== undefined && isRefusal(error.cause));
 
-const authentication = (seed: string | undefined): Authentication => {
-  if (seed === undefined) return { inboxPrefix: '_INBOX' };
-  const bytes = new TextEncoder().encode(seed.trim());
-  try {
-    const publicKey = nkeys.fromSeed(bytes).getPublicKey();
-    return { authenticator: nkeyAuthenticator(bytes), inboxPrefix: inboxPrefix(publicKey) };
-  } catch (cause) {
-    throw new EngineError('ERR_CONFIG_INVALID', 'the bus credentials are not an nkey seed', {
-      source: 'caller',
-      cause,
-    });
-  }
-};
-
-const optionsOf = (settings: ConnectionSettings) => ({
+const optionsOf = (
+  settings: ConnectionSettings,
+  credentials: Credentials | undefined,
+): ConnectionOptions => ({
   servers: settings.url.split(','),
   name: settings.name,
-  ...authentication(settings.credentials),
+  ...(credentials && {
+    authenticator: nkeyAuthenticator(credentials.seed),
+    inboxPrefix: inboxPrefix(credentials.publicKey),
+  }),
   timeout: 3000,
   reconnect: true,
   maxReconnectAttempts: -1,
@@ -91,12 +78,13 @@ export const complain = (
 
 export const openConnection = async (
   settings: ConnectionSettings,
-): Promise<{ connection: NatsConnection; inboxPrefix: string }> => {
-  const options = optionsOf(settings);
+  credentials: Credentials | undefined,
+): Promise<NatsConnection> => {
+  const options = optionsOf(settings, credentials);
   const report = complain(settings);
   for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS)) {
     try {
-      return { connection: await connect(options), inboxPrefix: options.inboxPrefix };
+      return await connect(options);
     } catch (error) {
       report(error);
     }

@@ -1,6 +1,6 @@
 // One push consumer on the server and what it says. It is never repaired, only replaced: a reader that doubts its
 // consumer opens another one.
-import { type Msg, type MsgHdrs, nanos, nuid, type Subscription } from '@nats-io/nats-core';
+import { type MsgHdrs, nanos, nuid, type Subscription } from '@nats-io/nats-core';
 import type { Link } from './link.ts';
 
 export type DeliverPolicy =
@@ -37,7 +37,7 @@ export interface Consumer {
 }
 
 export const HEARTBEAT_MS = 1000;
-const IDLE_OR_FLOW_CONTROL = 100;
+const IDLE = 100;
 
 /** `$JS.ACK.<stream>.<consumer>.<tries>.<stream seq>.<consumer seq>.<ns>.<pending>`, with two more tokens in front on newer servers. */
 const parseReply = (reply: string) => {
@@ -64,12 +64,16 @@ export const openConsumer = (
 ): Consumer => {
   const { connection } = link;
   const name = `reader_${nuid.next()}`;
-  const inbox = `${link.inboxPrefix}.${name}`;
+  const inbox = `${link.deliverPrefix}.${name}`;
   let closed = false;
   const subscription: Subscription = connection.subscribe(inbox, {
     callback: (error, message) => {
       if (error || closed) return;
-      if (message.headers?.code === IDLE_OR_FLOW_CONTROL) control(message);
+      if (message.headers?.code === IDLE)
+        events.idle(
+          Number(message.headers.get('Nats-Last-Consumer')),
+          Number(message.headers.get('Nats-Last-Stream')),
+        );
       else if (message.reply)
         events.message({
           subject: message.subject,
@@ -79,21 +83,9 @@ export const openConsumer = (
         });
     },
   });
-  const control = (message: Msg): void => {
-    if (message.reply) {
-      message.respond();
-      return;
-    }
-    const stalled = message.headers?.get('Nats-Consumer-Stalled');
-    if (stalled) connection.publish(stalled);
-    events.idle(
-      Number(message.headers?.get('Nats-Last-Consumer')),
-      Number(message.headers?.get('Nats-Last-Stream')),
-    );
-  };
   const create = async (): Promise<Opened> => {
     const answer = await link.api<CreateAnswer>(
-      `$JS.API.CONSUMER.CREATE.${what.stream}.${name}.${what.filter}`,
+      `CONSUMER.CREATE.${what.stream}.${name}.${what.filter}`,
       {
         stream_name: what.stream,
         config: {
@@ -105,7 +97,6 @@ export const openConsumer = (
           max_deliver: 1,
           replay_policy: 'instant',
           idle_heartbeat: nanos(HEARTBEAT_MS),
-          flow_control: true,
           inactive_threshold: nanos(5000),
           mem_storage: true,
           num_replicas: 1,

@@ -1,25 +1,33 @@
 // What the parts of the broker share: the connection, whether it is up, and requests with the engine's errors.
-import { JetStreamApiError } from '@nats-io/jetstream';
+import { type ApiError, JetStreamApiError } from '@nats-io/jetstream';
 import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/nats-core';
 import { EngineError } from '#engine/model/errors.ts';
+import { OWN_API } from './credentials.ts';
 import { toEngineError, unreachable } from './errors.ts';
 
 const API_TIMEOUT_MS = 5000;
 
 export class Link {
   readonly connection: NatsConnection;
-  readonly inboxPrefix: string;
+  /** Consumers send to subjects below it. */
+  readonly deliverPrefix: string;
   readonly log: (line: string) => void;
+  readonly #apiPrefix: string;
   readonly #opened = new Set<{ close(): void }>();
   readonly #onUp = new Set<() => void>();
   #up = true;
 
   constructor(
     connection: NatsConnection,
-    options: { readonly inboxPrefix: string; readonly log: (line: string) => void },
+    options: {
+      readonly apiPrefix: string;
+      readonly deliverPrefix: string;
+      readonly log: (line: string) => void;
+    },
   ) {
     this.connection = connection;
-    this.inboxPrefix = options.inboxPrefix;
+    this.deliverPrefix = options.deliverPrefix;
+    this.#apiPrefix = options.apiPrefix;
     this.log = options.log;
   }
 
@@ -81,16 +89,25 @@ export class Link {
     }
   }
 
+  /** Whether JetStream is this user's own to manage; agents find a few of its calls under another name. */
+  get mayManage(): boolean {
+    return this.#apiPrefix === OWN_API;
+  }
+
+  apiSubject(call: string): string {
+    return `${this.#apiPrefix}.${call}`;
+  }
+
   /** A call of JetStream's API. Its refusals are thrown as JetStreamApiError. */
-  async api<T>(subject: string, body?: unknown, headers?: MsgHdrs): Promise<T> {
-    const data =
-      body instanceof Uint8Array
-        ? body
-        : new TextEncoder().encode(body === undefined ? '' : JSON.stringify(body));
+  api<T>(call: string, body?: unknown): Promise<T> {
+    const data = new TextEncoder().encode(body === undefined ? '' : JSON.stringify(body));
+    return this.acknowledged(this.apiSubject(call), data);
+  }
+
+  /** Publishes and waits for JetStream's word. */
+  async acknowledged<T>(subject: string, data: Uint8Array, headers?: MsgHdrs): Promise<T> {
     const answer = await this.request(subject, data, headers ? { headers } : {});
-    const value = answer.json<
-      T & { error?: { code: number; err_code: number; description: string } }
-    >();
+    const value = answer.json<T & { error?: ApiError }>();
     if (value.error) throw new JetStreamApiError(value.error);
     return value;
   }

@@ -18,13 +18,9 @@ interface Stored {
   readonly atMs: number;
 }
 
-export const openNatsLog = async (
-  link: Link,
-  name: string,
-  options: { readonly mayManage: boolean },
-): Promise<Log> => {
-  const log = new NatsLog(link, name, options.mayManage);
-  if (options.mayManage) await log.make();
+export const openNatsLog = async (link: Link, name: string): Promise<Log> => {
+  const log = new NatsLog(link, name);
+  await log.make();
   return log;
 };
 
@@ -33,10 +29,10 @@ class NatsLog implements Log {
   readonly #name: string;
   #mayManage: boolean;
 
-  constructor(link: Link, name: string, mayManage: boolean) {
+  constructor(link: Link, name: string) {
     this.#link = link;
     this.#name = name;
-    this.#mayManage = mayManage;
+    this.#mayManage = link.mayManage;
   }
 
   /** Does nothing once the server has said that this role may not. */
@@ -73,7 +69,7 @@ class NatsLog implements Log {
 
   async #store(part: ReturnType<typeof split>[number]): Promise<number> {
     try {
-      const ack = await this.#link.api<{ stream: string; seq: number }>(
+      const ack = await this.#link.acknowledged<{ stream: string; seq: number }>(
         part.subject,
         part.data,
         part.headers,
@@ -110,7 +106,7 @@ class NatsLog implements Log {
 
   async #lastStored(subject: string): Promise<Stored | undefined> {
     const answer = await this.#link.request(
-      `$JS.API.DIRECT.GET.${this.#name}.${subject}`,
+      this.#link.apiSubject(`DIRECT.GET.${this.#name}.${subject}`),
       new Uint8Array(),
     );
     const { headers } = answer;
@@ -141,7 +137,7 @@ class NatsLog implements Log {
   async trim(subject: string, below: number): Promise<void> {
     try {
       for (const filter of [subject, everyPart(subject)])
-        await this.#link.api(`$JS.API.STREAM.PURGE.${this.#name}`, { filter, seq: below });
+        await this.#link.api(`STREAM.PURGE.${this.#name}`, { filter, seq: below });
     } catch (error) {
       throw toEngineError(error, `trim ${subject}`);
     }

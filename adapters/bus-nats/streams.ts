@@ -52,7 +52,7 @@ const configOf = (name: string) => {
 };
 
 export const streamInfo = (link: Link, name: string): Promise<StreamInfo> =>
-  link.api<StreamInfo>(`$JS.API.STREAM.INFO.${name}`);
+  link.api<StreamInfo>(`STREAM.INFO.${name}`);
 
 /** Makes sure the stream is there and as Weir needs it. ERR_BUS_DENIED where the role may not look or make. */
 export const ensureStream = async (link: Link, name: string): Promise<StreamInfo> => {
@@ -63,7 +63,7 @@ export const ensureStream = async (link: Link, name: string): Promise<StreamInfo
       found.config.max_msgs_per_subject === wanted.max_msgs_per_subject &&
       wanted.subjects.every((subject) => found.config.subjects.includes(subject));
     if (isRight) return found;
-    return await link.api<StreamInfo>(`$JS.API.STREAM.UPDATE.${name}`, {
+    return await link.api<StreamInfo>(`STREAM.UPDATE.${name}`, {
       ...found.config,
       subjects: wanted.subjects,
       max_msgs_per_subject: wanted.max_msgs_per_subject,
@@ -72,7 +72,7 @@ export const ensureStream = async (link: Link, name: string): Promise<StreamInfo
     if (apiCode(error) !== jetStreamCodes.streamNotFound) throw error;
   }
   try {
-    return await link.api<StreamInfo>(`$JS.API.STREAM.CREATE.${name}`, wanted);
+    return await link.api<StreamInfo>(`STREAM.CREATE.${name}`, wanted);
   } catch (error) {
     // Somebody else made it in between.
     if (apiCode(error) === jetStreamCodes.streamNameInUse) return streamInfo(link, name);

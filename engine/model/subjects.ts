@@ -49,7 +49,7 @@ export const subjects = (mesh = 'default') => {
     alive: (agent: string) => `${root}.alive.${subjectToken(agent)}`,
     everyAlive: `${root}.alive.*`,
     /** Published by the leader every second: last sequence of each stream, so that readers notice a silent watch. */
-    heartbeat: `${root}.alive.control`,
+    heartbeat: `${root}.leader.alive`,
     event: (type: string) => `${root}.event.${type}`,
     everyEvent: `${root}.event.>`,
   };

@@ -1,7 +1,7 @@
 // A real nats-server for one test file: own folder, free port; can be killed, paused and started again at the same port.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect as connectSocket, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -69,9 +69,9 @@ export const startTestNatsServer = async (config = ''): Promise<TestNatsServer> 
       return child?.pid ?? 0;
     },
     start: async () => {
-      const started = spawn('nats-server', ['-c', file, '-l', join(directory, 'server.log')], {
-        stdio: 'ignore',
-      });
+      const log = await open(join(directory, 'server.log'), 'a');
+      const started = spawn('nats-server', ['-c', file], { stdio: ['ignore', log.fd, log.fd] });
+      await log.close();
       child = started;
       const failed = once(started, 'exit').then(() => true);
       while (!(await answers(port)))
