@@ -51,8 +51,9 @@ module.exports = {
       '^(services/($1|agent)|adapters|engine)/',
       'presets-use-the-agent',
     ),
+    only('^services/demo/', '^(services/(demo|setup)|adapters|engine)/', 'demo-may-set-up'),
     only(
-      '^services/(?!edge/|sidecar/|dev/)([^/]+)/',
+      '^services/(?!edge/|sidecar/|demo/|dev/)([^/]+)/',
       '^(services/$1|adapters|engine)/',
       'services-are-strangers',
     ),
