@@ -13,6 +13,9 @@ export interface Home {
   readonly users: string;
   readonly signingKey: string;
   readonly trustedKeys: string;
+  /** Of the token issuer for development: its secret key, and what everybody may know. */
+  readonly devIssuerKey: string;
+  readonly devIssuerKeys: string;
   readonly tokens: string;
   credentials(user: string): string;
 }
@@ -29,6 +32,8 @@ export const homeAt = (path: string): Home => {
     users: join(root, 'nats', 'users.json'),
     signingKey: join(root, 'keys', 'control.jwk.json'),
     trustedKeys: join(root, 'keys', 'trusted.jwks.json'),
+    devIssuerKey: join(root, 'keys', 'dev-issuer.jwk.json'),
+    devIssuerKeys: join(root, 'keys', 'dev-issuer.jwks.json'),
     tokens: join(root, 'tokens.json'),
     credentials: (user) => join(root, 'credentials', `${user}.nk`),
   };

@@ -8,6 +8,7 @@ import { roles } from '#engine/model/api.ts';
 import { EngineError } from '#engine/model/errors.ts';
 import { isScope } from '#engine/model/scope.ts';
 import { subjectToken } from '#engine/model/subjects.ts';
+import { ensureDevIssuer } from './dev-issuer.ts';
 import { type Home, homeAt, readIfThere, writeWhole } from './home.ts';
 import { AGENTS_API, renderNatsConfig } from './nats-config.ts';
 import { reloadNatsServer } from './nats-server.ts';
@@ -57,6 +58,7 @@ export const install = async (options: InstallOptions): Promise<Installation> =>
   for (const user of [{ name: 'control', role: 'control' as const }, ...people, ...agents])
     users.push({ ...user, publicKey: await ensureCredentials(home, user) });
   await ensureSigningKeys(home);
+  await ensureDevIssuer(home);
   await ensureTokens(home);
   await writeUsers(home, { mesh, users }, options.natsPort);
   return {
