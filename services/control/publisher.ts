@@ -1,0 +1,156 @@
+// Signs and publishes, for the term of one leader. One message at a time, so positions go out in their order.
+import type { ControlMessage } from '#engine/model/control-message.ts';
+import { encodeMessage } from '#engine/model/control-message.ts';
+import type { StandingDecision } from '#engine/model/decision.ts';
+import { epochOf, makePosition } from '#engine/model/position.ts';
+import type { Scope } from '#engine/model/scope.ts';
+import type { Snapshot } from '#engine/model/snapshot.ts';
+import type { Subjects } from '#engine/model/subjects.ts';
+import type { Log, LogEntry } from '#engine/ports/log.ts';
+import type { Signer } from '#engine/ports/signer.ts';
+import type { Leadership, Term } from './leadership.ts';
+import { readStored } from './policy-log.ts';
+import type { Published } from './published.ts';
+import type { Time } from './time.ts';
+
+export interface PublisherDeps {
+  readonly mesh: string;
+  readonly subjects: Subjects;
+  readonly log: Log;
+  readonly signer: Signer;
+  readonly published: Published;
+  readonly leadership: Leadership;
+  readonly time: Time;
+  readonly onPublished: (message: ControlMessage, bytes: number) => void;
+}
+
+export class Publisher {
+  readonly #deps: PublisherDeps;
+  /** What is to stand in the stream, by subject: put there again if a deposed leader's late message takes its place. */
+  readonly #sealed = new Map<string, Uint8Array>();
+  #queue: Promise<unknown> = Promise.resolve();
+  #term: Term | undefined;
+
+  constructor(deps: PublisherDeps) {
+    this.#deps = deps;
+  }
+
+  /** Reads what was said before, so that positions go on above it. */
+  async begin(term: Term): Promise<void> {
+    const { log, subjects } = this.#deps;
+    await this.#alone(async () => {
+      this.#term = term;
+      this.#sealed.clear();
+      for await (const entry of readStored(log, subjects.everyControl, 'last'))
+        await this.#learn(entry);
+    });
+  }
+
+  /** Publishes to each scope whose snapshot differs from the last one. Answers with those scopes. */
+  snapshots(revision: number, snapshots: ReadonlyMap<Scope, Snapshot>): Promise<readonly Scope[]> {
+    return this.#alone(async () => {
+      const changed: Scope[] = [];
+      for (const [scope, snapshot] of snapshots) {
+        if (this.#stands(scope, snapshot)) continue;
+        await this.#snapshot(scope, revision, snapshot);
+        changed.push(scope);
+      }
+      return changed;
+    });
+  }
+
+  /** To every scope that has the thing it is about. */
+  decision(decision: StandingDecision, scopes: Iterable<Scope>): Promise<void> {
+    return this.#alone(async () => {
+      for (const scope of scopes) {
+        const basis = this.#deps.published.of(scope).snapshot?.revision;
+        if (basis === undefined) continue;
+        const { type, target } = decision.body;
+        const subject = this.#deps.subjects.decision(scope, type, target);
+        await this.#send(subject, { ...this.#header(scope), type: 'decision', basis, decision });
+      }
+    });
+  }
+
+  /** Something was written to the stream: by whom? What a deposed leader or a stranger wrote is put right. */
+  async watch(entry: LogEntry): Promise<'ours' | 'older' | 'younger' | 'unreadable'> {
+    const epoch = this.#term?.epoch ?? 0;
+    if (isSame(entry.data, this.#sealed.get(entry.subject))) return 'ours';
+    let message: ControlMessage;
+    try {
+      message = await this.#deps.published.open(entry.data);
+    } catch {
+      await this.#restore(entry.subject);
+      return 'unreadable';
+    }
+    const theirs = epochOf(message.position);
+    if (theirs > epoch) {
+      this.#deps.published.accept(message);
+      return 'younger';
+    }
+    if (theirs === epoch) return 'ours';
+    await this.#restore(entry.subject);
+    return 'older';
+  }
+
+  /** Every term says everything anew once: above that, whatever a deposed leader still sends is too late. */
+  #stands(scope: Scope, snapshot: Snapshot): boolean {
+    const { text, snapshot: last } = this.#deps.published.of(scope);
+    return epochOf(last?.position ?? 0) === this.#term?.epoch && text === JSON.stringify(snapshot);
+  }
+
+  async #learn(entry: LogEntry): Promise<void> {
+    try {
+      this.#deps.published.accept(await this.#deps.published.open(entry.data));
+      this.#sealed.set(entry.subject, entry.data);
+    } catch {
+      // Not ours: the snapshot that follows takes its place.
+    }
+  }
+
+  async #snapshot(scope: Scope, revision: number, snapshot: Snapshot): Promise<void> {
+    const { published, subjects, log } = this.#deps;
+    const overtaken = [...published.of(scope).decisions.values()];
+    const subject = subjects.snapshot(scope);
+    const header = this.#header(scope);
+    const sequence = await this.#send(subject, { ...header, type: 'snapshot', revision, snapshot });
+    for (const { decision } of overtaken) {
+      const old = subjects.decision(scope, decision.body.type, decision.body.target);
+      this.#sealed.delete(old);
+      await log.trim(old, sequence);
+    }
+  }
+
+  #header(scope: Scope) {
+    const { published, mesh, time } = this.#deps;
+    const floor = makePosition(this.#term?.epoch ?? 0, 0);
+    const position = Math.max(floor, published.of(scope).position) + 1;
+    return { v: 1, mesh, scope, position, issuedMs: time.now() } as const;
+  }
+
+  async #send(subject: string, message: ControlMessage): Promise<number> {
+    const { signer, log, published, leadership, onPublished } = this.#deps;
+    const data = await signer.seal(encodeMessage(message));
+    leadership.require();
+    this.#sealed.set(subject, data);
+    const sequence = await log.append({ subject, data });
+    published.accept(message);
+    onPublished(message, data.byteLength);
+    return sequence;
+  }
+
+  async #restore(subject: string): Promise<void> {
+    const data = this.#sealed.get(subject);
+    if (!data || !this.#deps.leadership.term) return;
+    await this.#deps.log.append({ subject, data });
+  }
+
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const next = this.#queue.then(work);
+    this.#queue = next.catch(() => undefined);
+    return next;
+  }
+}
+
+const isSame = (left: Uint8Array, right: Uint8Array | undefined): boolean =>
+  right !== undefined && Buffer.compare(left, right) === 0;

@@ -1,0 +1,214 @@
+// One rollout at work: events in one after the other, state on record before anything is said. Killed at any moment, it
+// goes on where it was: what it had recorded but perhaps not said is said again, and all of that is absolute.
+
+import type { BaselineState } from '#engine/analysis/analysis.ts';
+import {
+  type AnalysisState,
+  judge,
+  observe,
+  readAnalysisState,
+  startAnalysis,
+} from '#engine/analysis/analysis.ts';
+import {
+  advanceRollout,
+  idleRollout,
+  type RolloutEffect,
+  type RolloutEvent,
+  type RolloutState,
+} from '#engine/machines/rollout.ts';
+import { isActive, judgeFacts, readRolloutState } from '#engine/machines/rollout-state.ts';
+import { EngineError } from '#engine/model/errors.ts';
+import type { RolloutPlan } from '#engine/model/rollout-plan.ts';
+import type { Sample } from '#engine/model/telemetry.ts';
+
+type Split = Extract<RolloutEffect, { type: 'split' }>;
+type Announcement = Extract<RolloutEffect, { type: 'event' }>;
+/** What has to be said to the outside; the analysis is part of the record. */
+export type Outgoing = Split | Announcement;
+
+/** Persisted as JSON. */
+export interface RolloutRecord {
+  readonly v: 1;
+  readonly machine: RolloutState;
+  readonly analysis: AnalysisState | undefined;
+  /** Versions that were tried or had served; only others start a rollout by themselves. */
+  readonly seen: readonly string[];
+  /** Grows with every transition that said something; names its events. */
+  readonly turn: number;
+  /** Recorded, perhaps not yet said. */
+  readonly pending: readonly Outgoing[];
+}
+
+export interface RolloutRunDeps {
+  readonly save: (id: string, record: RolloutRecord) => Promise<void>;
+  /** Carried out at least once, in order. `key` is the same every time. */
+  readonly say: (id: string, effect: Outgoing, key: string) => Promise<void>;
+  readonly learnt: (service: string) => BaselineState | undefined;
+}
+
+const freshRecord = (plan: RolloutPlan): RolloutRecord => ({
+  v: 1,
+  machine: idleRollout(plan),
+  analysis: undefined,
+  seen: [plan.baseline],
+  turn: 0,
+  pending: [],
+});
+
+export class RolloutRun {
+  readonly id: string;
+  readonly #deps: RolloutRunDeps;
+  #plan: RolloutPlan;
+  #record: RolloutRecord;
+  #broken: string | undefined;
+  #queue: Promise<unknown> = Promise.resolve();
+
+  /** `stored` is what `save` was given once; undefined begins anew. */
+  constructor(plan: RolloutPlan, stored: unknown, deps: RolloutRunDeps) {
+    this.id = plan.id;
+    this.#plan = plan;
+    this.#deps = deps;
+    this.#record = freshRecord(plan);
+    if (stored !== undefined) this.#restore(stored);
+  }
+
+  get plan(): RolloutPlan {
+    return this.#plan;
+  }
+
+  /** A changed plan counts from the next event on. */
+  set plan(plan: RolloutPlan) {
+    this.#plan = plan;
+  }
+
+  get record(): RolloutRecord {
+    return this.#record;
+  }
+
+  /** Why it stands still; only an operator's `start`, `retry` or `abort` makes it begin anew. */
+  get broken(): string | undefined {
+    return this.#broken;
+  }
+
+  break(reason: string): void {
+    this.#broken = reason;
+  }
+
+  /** After what broke it: idle, with the traffic where it is. */
+  reset(): Promise<void> {
+    return this.#alone(async () => {
+      const { turn } = this.#record;
+      const record = { ...freshRecord(this.#plan), turn: turn + 1 };
+      await this.#deps.save(this.id, record);
+      this.#record = record;
+      this.#broken = undefined;
+    });
+  }
+
+  observe(sample: Sample): void {
+    const { analysis, machine } = this.#record;
+    if (this.#broken !== undefined || !analysis || !isActive(machine)) return;
+    this.#record = { ...this.#record, analysis: observe(analysis, sample) };
+  }
+
+  /** Says what is left to say, then judges. Throws what went wrong, with the state as it was before. */
+  tick(nowMs: number): Promise<void> {
+    return this.#alone(async () => {
+      await this.#saySoon();
+      const { analysis, machine } = this.#record;
+      await this.#advance({ type: 'tick', nowMs });
+      if (!analysis || !isActive(machine)) return;
+      const [judged, verdict] = judge(analysis, judgeFacts(machine, nowMs));
+      if (this.#record.analysis === analysis) this.#record = { ...this.#record, analysis: judged };
+      await this.#advance({ type: 'verdict', verdict });
+      await this.#deps.save(this.id, this.#record);
+    });
+  }
+
+  /** Throws ERR_ROLLOUT_STATE for a command that is not possible now. */
+  handle(event: RolloutEvent): Promise<void> {
+    return this.#alone(async () => {
+      await this.#saySoon();
+      await this.#advance(event);
+    });
+  }
+
+  async #advance(event: RolloutEvent): Promise<void> {
+    const before = this.#record;
+    const { state, effects, refused } = advanceRollout(before.machine, this.#plan, event);
+    if (refused !== undefined)
+      throw new EngineError('ERR_ROLLOUT_STATE', `${this.id}: ${refused}`, { source: 'caller' });
+    const outgoing = effects.filter((effect) => effect.type !== 'startAnalysis');
+    const isQuiet = effects.length === 0 && state.phase === before.machine.phase;
+    const next: RolloutRecord = {
+      ...before,
+      machine: state,
+      analysis: this.#analysisAfter(effects, event) ?? before.analysis,
+      seen: seenAfter(before, state),
+      turn: before.turn + (outgoing.length > 0 ? 1 : 0),
+      pending: outgoing,
+    };
+    if (isQuiet && before.pending.length === 0) {
+      this.#record = { ...next, analysis: this.#record.analysis };
+      return;
+    }
+    await this.#deps.save(this.id, next);
+    // Samples that came while it was being saved are of the analysis before.
+    const analysis = next.analysis === before.analysis ? this.#record.analysis : next.analysis;
+    this.#record = { ...next, analysis };
+    if (outgoing.length === 0) return;
+    await this.#saySoon();
+    await this.#deps.save(this.id, this.#record);
+  }
+
+  #analysisAfter(
+    effects: readonly RolloutEffect[],
+    event: RolloutEvent,
+  ): AnalysisState | undefined {
+    const start = effects.findLast((effect) => effect.type === 'startAnalysis');
+    if (!start) return undefined;
+    const { baseline, canary } = start;
+    const nowMs = event.type === 'verdict' ? event.verdict.atMs : event.nowMs;
+    const learnt = this.#deps.learnt(this.#plan.service);
+    return startAnalysis(this.#plan, { baseline, canary }, nowMs, learnt);
+  }
+
+  async #saySoon(): Promise<void> {
+    const { pending, turn } = this.#record;
+    for (const [index, effect] of pending.entries()) {
+      await this.#deps.say(this.id, effect, `${this.id}:${turn}:${index}`);
+      this.#record = { ...this.#record, pending: pending.slice(index + 1) };
+    }
+  }
+
+  #restore(stored: unknown): void {
+    const record = stored as Partial<RolloutRecord>;
+    if (record.v !== 1 || !Array.isArray(record.seen) || !Array.isArray(record.pending)) {
+      this.#broken = 'its state on record is not understood';
+      return;
+    }
+    const machine = readRolloutState(record.machine);
+    if ('error' in machine) {
+      this.#broken = machine.error;
+      return;
+    }
+    const analysis = readAnalysisState(record.analysis);
+    if (!analysis && isActive(machine.state)) {
+      this.#broken = 'the evidence on record is not understood';
+      return;
+    }
+    this.#record = { ...(record as RolloutRecord), machine: machine.state, analysis };
+  }
+
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const next = this.#queue.then(work);
+    this.#queue = next.catch(() => undefined);
+    return next;
+  }
+}
+
+const seenAfter = ({ seen }: RolloutRecord, { context }: RolloutState): readonly string[] => {
+  const all = new Set(seen).add(context.baseline);
+  if (context.canary !== undefined) all.add(context.canary);
+  return all.size === seen.length ? seen : [...all];
+};
