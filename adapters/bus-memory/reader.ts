@@ -43,7 +43,7 @@ export class MemoryReader implements LogReader {
     else this.#backlog -= 1;
   }
 
-  /** The stream has a new entry. A reader that is cut off reads it when it is back. */
+  /** A reader that is cut off reads it when it is back. */
   offer(entry: LogEntry): void {
     if (!this.#isUp()) return;
     this.#seen = entry.sequence;

@@ -1,11 +1,17 @@
 // An ordered run of entries in memory, with the readers that follow it.
 import { matchesSubject, streams } from '#engine/model/subjects.ts';
 import type { LogEntry } from '#engine/ports/log.ts';
-import type { MemoryReader } from './reader.ts';
+
+interface Follower {
+  /** The stream has a new entry. */
+  offer(entry: LogEntry): void;
+  /** Sequences start at 1 again. */
+  restart(): void;
+}
 
 export class MemoryStream {
   readonly name: string;
-  readonly readers = new Set<MemoryReader>();
+  readonly readers = new Set<Follower>();
   /** Entries of one subject that are kept; the control stream holds the last value only. */
   readonly #perSubject: number;
   #entries: LogEntry[] = [];
