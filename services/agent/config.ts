@@ -19,7 +19,7 @@ export interface ProcessConfig {
   /** Absent: the file `nats/url` of the installation says it. */
   readonly natsUrl: string | undefined;
   readonly mesh: string;
-  /** File with the nkey seed; absent for a server that asks nobody. */
+  /** File with the nkey seed. Absent: the agent's own of the installation, if it has one. */
   readonly credentialsFile: string | undefined;
   readonly trustedKeysFile: string;
   readonly admin: Address;
@@ -113,8 +113,18 @@ export const readVerifier = async (file: string): Promise<Verifier> => {
   }
 };
 
-export const readCredentials = async (file: string | undefined): Promise<string | undefined> =>
-  file === undefined ? undefined : await readText(file, 'the bus credentials (WEIR_CREDENTIALS)');
+/** Undefined for a server that asks nobody who he is. */
+export const readCredentials = async (
+  config: Pick<ProcessConfig, 'credentialsFile' | 'home' | 'agent'>,
+): Promise<string | undefined> => {
+  if (config.credentialsFile !== undefined)
+    return await readText(config.credentialsFile, 'the bus credentials (WEIR_CREDENTIALS)');
+  try {
+    return await readFile(join(config.home, 'credentials', `${config.agent}.nk`), 'utf8');
+  } catch {
+    return undefined;
+  }
+};
 
 export const readNatsUrl = async (
   config: Pick<ProcessConfig, 'natsUrl' | 'home'>,

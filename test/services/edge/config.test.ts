@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest';
+import { parseEdgeConfig } from '#services/edge/config.ts';
+
+const env = (facts: Record<string, string> = {}) => ({
+  WEIR_GATEWAY: 'public',
+  WEIR_HOME: '/weir',
+  ...facts,
+});
+
+describe('the edge’s configuration', () => {
+  it('needs nothing but the gateway', () => {
+    expect(parseEdgeConfig(env())).toEqual({
+      home: '/weir',
+      natsUrl: undefined,
+      mesh: 'default',
+      credentialsFile: undefined,
+      trustedKeysFile: '/weir/keys/trusted.jwks.json',
+      admin: { host: '127.0.0.1', port: 0 },
+      agent: 'edge-public',
+      stateFolder: '/weir/agents/edge-public',
+      drainTimeoutMs: 30_000,
+      accessLog: 'off',
+      gateway: 'public',
+      listenPorts: new Map(),
+    });
+  });
+
+  it('takes every setting', () => {
+    const config = parseEdgeConfig(
+      env({
+        WEIR_AGENT: 'edge.1',
+        WEIR_NATS_URL: 'nats://bus:4222',
+        WEIR_MESH: 'north',
+        WEIR_ADMIN_ADDRESS: '[::1]:9901',
+        WEIR_LISTEN_PORTS: '80=8080, 443=8443',
+        WEIR_DRAIN_TIMEOUT: '500ms',
+        WEIR_ACCESS_LOG: 'json',
+      }),
+    );
+    expect(config).toMatchObject({
+      agent: 'edge.1',
+      natsUrl: 'nats://bus:4222',
+      mesh: 'north',
+      admin: { host: '::1', port: 9901 },
+      stateFolder: '/weir/agents/edge_1',
+      drainTimeoutMs: 500,
+      accessLog: 'json',
+      listenPorts: new Map([
+        [80, 8080],
+        [443, 8443],
+      ]),
+    });
+  });
+
+  it.each([
+    [{ WEIR_GATEWAY: '' }, 'Set WEIR_GATEWAY to the name of the Gateway to serve, as in public.'],
+    [
+      { WEIR_LISTEN_PORTS: '80:8080' },
+      'WEIR_LISTEN_PORTS must be as in 80=8080,443=8443, not "80:8080".',
+    ],
+    [
+      { WEIR_LISTEN_PORTS: '80=99999' },
+      'WEIR_LISTEN_PORTS must be as in 80=8080,443=8443, not "80=99999".',
+    ],
+    [
+      { WEIR_ADMIN_ADDRESS: '9901' },
+      'WEIR_ADMIN_ADDRESS must be host:port, as in 127.0.0.1:8080, not "9901".',
+    ],
+    [{ WEIR_ACCESS_LOG: 'xml' }, 'WEIR_ACCESS_LOG must be one of off, json, not "xml".'],
+    [{ WEIR_DRAIN_TIMEOUT: 'soon' }, 'WEIR_DRAIN_TIMEOUT must be a time, as in 30s, not "soon".'],
+    [{ WEIR_MESH: 'a.b' }, 'WEIR_MESH may have letters, digits, "-" and "_" only, not "a.b".'],
+  ])('says what is wrong with %o', (facts, sentence) => {
+    expect(() => parseEdgeConfig(env(facts as Record<string, string>))).toThrow(sentence);
+  });
+});
