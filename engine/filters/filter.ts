@@ -22,6 +22,17 @@ export interface Filter {
   /** Called in reverse order, and only if `request` of this filter or of a later one has run. */
   response?(exchange: FilterExchange, response: ResponseView): void;
   readonly body?: BodyTransform;
+  /** What it has to say about a request that came to it: for people who ask why. */
+  explain?(exchange: FilterExchange): readonly Remark[];
+}
+
+export interface Remark {
+  /** The resource that speaks. */
+  readonly policy: string;
+  readonly mode: 'enforce' | 'audit' | 'required' | 'optional';
+  readonly says: string;
+  /** Place of the rule that matched in the policy's list. */
+  readonly rule?: number;
 }
 
 /** For filters that need the whole body of the upstream's answer. */

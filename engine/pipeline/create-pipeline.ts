@@ -137,10 +137,10 @@ export class WeirPipeline implements Pipeline {
   }
 
   respond(exchange: Exchange, response: ResponseView): void {
-    if (!(exchange instanceof LiveExchange)) return;
+    if (!(exchange instanceof LiveExchange) || exchange.answered) return;
+    exchange.answered = true;
     const { filters } = exchange.plan;
     for (let i = exchange.ran - 1; i >= 0; i -= 1) filters[i]?.response?.(exchange, response);
-    exchange.ran = 0;
   }
 
   wantsBody(exchange: Exchange, response: ResponseView): boolean {

@@ -23,8 +23,10 @@ export class LiveExchange implements FilterExchange {
   /** Milliseconds of injected delay. */
   delayMs = 0;
   hiddenQuery: Set<string> | undefined = undefined;
-  /** How many filters have run: their response part is owed. */
+  /** How many filters have run. */
   ran = 0;
+  /** Their response parts have run too. */
+  answered = false;
 
   constructor(request: RequestView, requestId: string, plan: RulePlan, revocations: Revocations) {
     this.request = request;

@@ -12,6 +12,8 @@ export interface RulePlan {
   readonly rule: Rule;
   readonly match: CompiledMatch;
   readonly filters: readonly Filter[];
+  /** Of the filters, for people. */
+  readonly filterNames: readonly string[];
   readonly body: BodyTransform | undefined;
   /** Present for rules that forward. */
   readonly forward: ForwardPlan | undefined;
@@ -35,12 +37,17 @@ export interface Mirror {
 }
 
 export const rulePlan = (rule: Rule, rank: number, build: FilterBuild): RulePlan => {
-  const filters = standardFilters.flatMap((kind) => kind.create(rule, build) ?? []);
+  const made = standardFilters.flatMap((kind) => {
+    const filter = kind.create(rule, build);
+    return filter ? { name: kind.name, filter } : [];
+  });
+  const filters = made.map(({ filter }) => filter);
   return {
     rank,
     rule,
     match: build.share(`match ${JSON.stringify(rule.match)}`, () => compileMatch(rule.match)),
     filters,
+    filterNames: made.map(({ name }) => name),
     body: filters.find((filter) => filter.body !== undefined)?.body,
     forward: rule.action.type === 'forward' ? forwardPlan(rule, rule.action, build) : undefined,
     protectedHeaders: build.share('protected headers', () => [...build.protectedHeaders]),

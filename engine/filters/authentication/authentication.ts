@@ -36,6 +36,12 @@ export const authentication: FilterKind = {
     };
     return {
       request: (exchange) => (isAmbiguous(exchange) ? ambiguous : ask(exchange, 0)),
+      explain: ({ principal }) =>
+        policies.map(({ plan }) => ({
+          policy: plan.origin.resource,
+          mode: plan.mode,
+          says: principal === undefined ? 'nobody is authenticated' : `the caller is ${principal}`,
+        })),
     };
   },
 };

@@ -1,9 +1,9 @@
 // May he? Istio's model: DENY before ALLOW, and a route with an ALLOW policy denies whatever no rule allows.
 import type { AuthorizationPlan, AuthorizationSource } from '../../model/snapshot.ts';
 import type { Respond } from '../../pipeline/exchange.ts';
-import type { FilterAction, FilterBuild, FilterExchange, FilterKind } from '../filter.ts';
+import type { FilterAction, FilterBuild, FilterExchange, FilterKind, Remark } from '../filter.ts';
 import { own } from '../own.ts';
-import { type CompiledPolicy, compilePolicy, type Finding, RuleSet } from './policy-set.ts';
+import { type CompiledPolicy, compilePolicy, type Finding, RuleSet, walk } from './policy-set.ts';
 
 /** Step 7: DENY policies about addresses need not know who is calling, so they spare the check of his token. */
 export const addressRules: FilterKind = {
@@ -18,6 +18,7 @@ export const addressRules: FilterKind = {
         const finding = denying.find(exchange);
         return finding && deny(exchange, finding);
       },
+      explain: (exchange) => policies.map((policy) => remark(policy, exchange)),
     };
   },
 };
@@ -33,7 +34,10 @@ export const authorization: FilterKind = {
     const decision = build.share(`authorization ${JSON.stringify(rule.authorizations)}`, () =>
       decide(policies),
     );
-    return { request: decision };
+    return {
+      request: decision,
+      explain: (exchange) => policies.map((policy) => remark(policy, exchange)),
+    };
   },
 };
 
@@ -106,6 +110,18 @@ const note = (exchange: FilterExchange, key: string, text: string): void => {
 };
 
 const name = ({ policy, rule }: Finding): string => `${policy.plan.origin.resource} rule ${rule}`;
+
+const remark = (policy: CompiledPolicy, exchange: FilterExchange): Remark => {
+  const { origin, action, mode } = policy.plan;
+  const rule = walk(policy, exchange);
+  const says = rule === -1 ? `${action}: no rule matches` : `${action}: rule ${rule} matches`;
+  return {
+    policy: origin.resource,
+    mode: mode === 'audit' ? 'audit' : 'enforce',
+    says,
+    ...(rule === -1 ? {} : { rule }),
+  };
+};
 
 const isAboutAddresses = ({ plan }: CompiledPolicy): boolean =>
   plan.action === 'DENY' &&

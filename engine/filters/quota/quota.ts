@@ -47,6 +47,12 @@ const filterOf = (
       }
       return undefined;
     },
+    explain: (exchange) =>
+      mine.map(({ plan }) => ({
+        policy: plan.origin.resource,
+        mode: plan.mode === 'audit' ? 'audit' : 'enforce',
+        says: `${plan.limits.map(inWords).join(' and ')} for each ${plan.by}; here ${keyOf(plan, exchange)}`,
+      })),
   };
 };
 
