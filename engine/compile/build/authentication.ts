@@ -1,0 +1,161 @@
+// Authentications with their keys: inline, from a file, or as control fetched them.
+import { parseDuration } from '../../model/duration.ts';
+import type { Authentication } from '../../model/resource.ts';
+import type { AuthenticationMethod, AuthenticationPlan, IssuerPlan } from '../../model/snapshot.ts';
+import type { KeyAddress, KeySet } from '../../ports/keys.ts';
+import { admitKeys } from '../checks/keys.ts';
+import type { Path } from '../documents/path.ts';
+import type { Draft, Finding, Findings } from '../findings.ts';
+import { originOf } from './policies.ts';
+
+export interface KeySources {
+  /** Text of a file, or undefined if it cannot be read. */
+  readonly files: (path: string) => string | undefined;
+  /** The last good key set of an issuer; undefined while there is none. */
+  readonly keys?: ((address: KeyAddress) => KeySet | undefined) | undefined;
+}
+
+type Spec = Authentication['spec'];
+type IssuerSpec = NonNullable<Spec['methods'][number]['jwt']>['issuers'][number];
+
+/** Undefined when it cannot be enforced; then `findings` says why. */
+export const authenticationPlan = (
+  draft: Draft<'Authentication'>,
+  sources: KeySources,
+  findings: Findings,
+): AuthenticationPlan | undefined => {
+  const { mode, methods } = draft.resource.spec;
+  const plans: AuthenticationMethod[] = [];
+  let isWhole = true;
+  for (const [index, method] of methods.entries()) {
+    if (method.jwt) {
+      const issuers = method.jwt.issuers.map((issuer, place) => {
+        const path = ['spec', 'methods', index, 'jwt', 'issuers', place];
+        const outcome = issuerPlan(issuer, path, sources);
+        for (const finding of outcome.findings) findings.add(draft, finding);
+        if (!outcome.plan) isWhole = false;
+        return outcome.plan;
+      });
+      plans.push({ type: 'jwt', issuers: issuers.filter((issuer) => issuer !== undefined) });
+    }
+    if (method.apiKey) {
+      const { header, query, forwardKey } = method.apiKey;
+      const places = { header: header.toLowerCase(), ...(query !== undefined && { query }) };
+      plans.push({ type: 'apiKey', ...places, forwardKey });
+    }
+    if (method.basic) plans.push({ type: 'basic', ...method.basic });
+    if (method.clientCertificate)
+      plans.push({ type: 'clientCertificate', ...method.clientCertificate });
+  }
+  return isWhole && plans.length > 0
+    ? { origin: originOf(draft), mode, methods: plans }
+    : undefined;
+};
+
+interface IssuerOutcome {
+  readonly plan?: IssuerPlan;
+  readonly findings: readonly Finding[];
+}
+
+const issuerPlan = (spec: IssuerSpec, path: Path, sources: KeySources): IssuerOutcome => {
+  const found = keyMaterial(spec, path, sources);
+  const admitted = admitKeys(found.keys, { at: found.at, algorithms: spec.algorithms });
+  const findings = [...found.findings, ...admitted.findings];
+  if (findings.some(({ code }) => code.startsWith('ERR_'))) return { findings };
+  return {
+    findings,
+    plan: {
+      issuer: spec.issuer,
+      audiences: spec.audiences,
+      requireAudience: spec.requireAudience,
+      algorithms: spec.algorithms,
+      keys: admitted.keys,
+      ...(found.secret !== undefined && { secret: found.secret }),
+      clockSkewMs: parseDuration(spec.clockSkew),
+      claimsToHeaders: Object.entries(spec.claimsToHeaders),
+      from: spec.from,
+      forwardToken: spec.forwardToken,
+    },
+  };
+};
+
+interface Material {
+  readonly keys: readonly unknown[];
+  readonly secret?: string;
+  /** Where the keys are named. */
+  readonly at: Path;
+  readonly findings: readonly Finding[];
+}
+
+const keyMaterial = (spec: IssuerSpec, path: Path, { files, keys }: KeySources): Material => {
+  const none = { keys: [], findings: [] };
+  if (spec.jwks) return { ...none, keys: spec.jwks.keys, at: [...path, 'jwks'] };
+  if (spec.secret !== undefined) return { ...none, secret: spec.secret, at: [...path, 'secret'] };
+  if (spec.jwksFile !== undefined) return keysFromFile(spec.jwksFile, [...path, 'jwksFile'], files);
+  if (spec.secretFile !== undefined)
+    return secretFromFile(spec.secretFile, [...path, 'secretFile'], files);
+  const address = keyAddress(spec);
+  const at = [...path, spec.jwksUri === undefined ? 'discovery' : 'jwksUri'];
+  const set = address && keys?.(address);
+  if (set || !address) return { ...none, keys: set?.keys ?? [], at };
+  const finding: Finding = {
+    code: 'WARN_POLICY_KEYS_ABSENT',
+    path: at,
+    message: `the keys of ${spec.issuer} have not been fetched yet`,
+    hint: 'Tokens of this issuer are refused until they are.',
+  };
+  return { keys: [], at, findings: [finding] };
+};
+
+const keyAddress = (spec: IssuerSpec): KeyAddress | undefined => {
+  if (spec.jwksUri !== undefined) return { type: 'jwks', uri: spec.jwksUri };
+  return spec.discovery ? { type: 'discovery', issuer: spec.issuer } : undefined;
+};
+
+/** Every address that some Authentication names, once. */
+export const keyAddressesOf = (
+  drafts: readonly Draft<'Authentication'>[],
+): readonly KeyAddress[] => {
+  const addresses = new Map<string, KeyAddress>();
+  for (const { resource } of drafts)
+    for (const issuer of resource.spec.methods.flatMap(({ jwt }) => jwt?.issuers ?? [])) {
+      const address = keyAddress(issuer);
+      if (address) addresses.set(JSON.stringify(address), address);
+    }
+  return [...addresses.values()];
+};
+
+const unreadable = (file: string, at: Path, why: string): Material => ({
+  keys: [],
+  at,
+  findings: [
+    {
+      code: 'ERR_POLICY_FILE',
+      path: at,
+      message: `${file} ${why}`,
+      hint: 'Control reads the file; a relative path starts at its home directory (WEIR_HOME).',
+    },
+  ],
+});
+
+const keysFromFile = (file: string, at: Path, files: KeySources['files']): Material => {
+  const text = files(file);
+  if (text === undefined) return unreadable(file, at, 'cannot be read');
+  try {
+    const set: unknown = JSON.parse(text);
+    const keys = (set as { keys?: unknown } | null)?.keys;
+    if (Array.isArray(keys)) return { keys, at, findings: [] };
+  } catch {
+    // Told below, in the same words as any other content that is no key set.
+  }
+  return unreadable(file, at, 'is not a JSON Web Key Set');
+};
+
+const MIN_SECRET = 32;
+
+const secretFromFile = (file: string, at: Path, files: KeySources['files']): Material => {
+  const secret = files(file)?.trim();
+  if (secret === undefined) return unreadable(file, at, 'cannot be read');
+  if (secret.length < MIN_SECRET) return unreadable(file, at, 'holds fewer than 32 characters');
+  return { keys: [], secret, at, findings: [] };
+};

@@ -1,0 +1,54 @@
+// What routes forward to, with the standing decisions about it. Made once per compile and shared by all scopes.
+import type { StandingDecision } from '../../model/decision.ts';
+import type { Split, Upstream } from '../../model/snapshot.ts';
+import type { Workload } from '../../model/telemetry.ts';
+import type { Draft } from '../findings.ts';
+import { serviceKey, splitOf, upstreamKey, upstreamsOf } from './services.ts';
+
+export interface Destination {
+  readonly service: Draft<'Service'>;
+  readonly upstreams: readonly Upstream[];
+  /** Undefined for a service without versions. */
+  readonly split: Split | undefined;
+  /** Versions that have a share of the traffic but no endpoint; an empty name for a service without versions. */
+  readonly missing: readonly string[];
+}
+
+export interface DestinationInput {
+  readonly workloads: readonly Workload[];
+  /** By `namespace/service`. */
+  readonly overrides: ReadonlyMap<string, { readonly header: string; readonly value: string }>;
+  readonly decisions: ReadonlyMap<string, StandingDecision>;
+}
+
+export const destinationOf = (
+  service: Draft<'Service'>,
+  { workloads, overrides, decisions }: DestinationInput,
+): Destination => {
+  const key = serviceKey(service.resource);
+  const upstreams = upstreamsOf(service.resource, workloads);
+  const hasVersions = service.resource.spec.versions.length > 0;
+  const body = decisions.get(`split:${key}`)?.body;
+  const weights = body?.type === 'split' ? body.weights : undefined;
+  const split = hasVersions
+    ? splitOf(service.resource, weights, overrides.get(key))
+    : undefined;
+  const served = new Set(
+    upstreams.filter(({ endpoints }) => endpoints.length > 0).map(({ version }) => version),
+  );
+  const wanted = split
+    ? split.choices.filter(({ weight }) => weight > 0).map(({ version }) => version)
+    : [''];
+  return { service, upstreams, split, missing: wanted.filter((version) => !served.has(version)) };
+};
+
+/** Where a backend points: to the service's split, to one version, or to the undivided service. */
+export const backendOf = (
+  { service, split }: Destination,
+  version: string | undefined,
+): { readonly split: string } | { readonly upstream: string } => {
+  if (version !== undefined) return { upstream: upstreamKey(service.resource, version) };
+  return split
+    ? { split: serviceKey(service.resource) }
+    : { upstream: serviceKey(service.resource) };
+};

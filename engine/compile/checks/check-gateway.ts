@@ -1,0 +1,97 @@
+import type { Gateway } from '../../model/resource.ts';
+import type { Path } from '../documents/path.ts';
+import type { Finding } from '../findings.ts';
+import { isAddressBlock } from './addresses.ts';
+import { atMostOne, duplicates, exactlyOne } from './conflicts.ts';
+
+type ListenerSpec = Gateway['spec']['listeners'][number];
+
+export const checkGateway = ({ spec }: Gateway): readonly Finding[] => [
+  ...duplicates(
+    spec.listeners.map(({ name }) => name),
+    'listeners',
+    (index) => ['spec', 'listeners', index, 'name'],
+  ),
+  ...portConflicts(spec.listeners),
+  ...spec.listeners.flatMap((listener, index) =>
+    checkListener(listener, ['spec', 'listeners', index]),
+  ),
+  ...spec.trustedProxies.flatMap((block, index): Finding[] =>
+    isAddressBlock(block)
+      ? []
+      : [
+          {
+            code: 'ERR_FIELD_VALUE',
+            path: ['spec', 'trustedProxies', index],
+            message: `"${block}" is no address and no CIDR block`,
+            hint: 'Write 10.0.0.0/8, 192.0.2.1 or 2001:db8::/32.',
+          },
+        ],
+  ),
+];
+
+const isEverywhere = (address: string): boolean => address === '0.0.0.0' || address === '::';
+
+const portConflicts = (listeners: readonly ListenerSpec[]): readonly Finding[] =>
+  listeners.flatMap((listener, index): Finding[] => {
+    const other = listeners
+      .slice(0, index)
+      .find(
+        (one) =>
+          one.port === listener.port &&
+          (one.address === listener.address ||
+            isEverywhere(one.address) ||
+            isEverywhere(listener.address)),
+      );
+    if (!other) return [];
+    return [
+      {
+        code: 'ERR_POLICY_PORT_CONFLICT',
+        path: ['spec', 'listeners', index, 'port'],
+        message: `listeners "${other.name}" and "${listener.name}" both want port ${listener.port}`,
+        hint: 'One listener serves many hosts: name them in Routes, and its certificates by serverNames.',
+      },
+    ];
+  });
+
+const checkListener = (listener: ListenerSpec, path: Path): readonly Finding[] => {
+  const findings: Finding[] = [];
+  const { protocol, tls, backend } = listener;
+  if (protocol === 'HTTPS' && (tls?.certificates ?? []).length === 0)
+    findings.push({
+      code: 'ERR_POLICY_LISTENER_TLS',
+      path: [...path, 'tls'],
+      message: `the HTTPS listener "${listener.name}" has no certificate`,
+      hint: 'Give tls.certificates a certificate and a key, inline or as files.',
+    });
+  if (protocol === 'HTTP' && tls)
+    findings.push({
+      code: 'ERR_FIELD_CONFLICT',
+      path: [...path, 'tls'],
+      part: 'key',
+      message: 'an HTTP listener has no tls',
+      hint: 'Use protocol HTTPS, or leave tls out.',
+    });
+  const isRaw = protocol === 'TCP' || protocol === 'TLS';
+  if (isRaw !== (backend !== undefined))
+    findings.push({
+      code: isRaw ? 'ERR_FIELD_MISSING' : 'ERR_FIELD_CONFLICT',
+      path: [...path, 'backend'],
+      message: isRaw
+        ? `a ${protocol} listener needs a backend`
+        : `an ${protocol} listener takes its backends from Routes`,
+      hint: isRaw ? 'Name the Service to forward to.' : 'Leave backend out and write a Route.',
+    });
+  for (const [index, certificate] of (tls?.certificates ?? []).entries()) {
+    const at = [...path, 'tls', 'certificates', index];
+    findings.push(
+      ...exactlyOne(certificate, ['certificate', 'certificateFile'], at),
+      ...exactlyOne(certificate, ['key', 'keyFile'], at),
+    );
+  }
+  if (tls?.clientCertificate)
+    findings.push(
+      ...atMostOne(tls.clientCertificate, ['ca', 'caFile'], [...path, 'tls', 'clientCertificate']),
+    );
+  return findings;
+};

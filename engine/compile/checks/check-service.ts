@@ -1,0 +1,47 @@
+import type { Rollout, Service } from '../../model/resource.ts';
+import { didYouMean } from '../documents/suggest.ts';
+import type { Finding } from '../findings.ts';
+import { atMostOne, duplicates } from './conflicts.ts';
+
+export const checkService = ({ spec }: Service): readonly Finding[] => {
+  const names = spec.versions.map(({ name }) => name);
+  const findings: Finding[] = [
+    ...duplicates(names, 'versions', (index) => ['spec', 'versions', index, 'name']),
+  ];
+  if (spec.baseline !== undefined && !names.includes(spec.baseline))
+    findings.push({
+      code: 'ERR_POLICY_UNKNOWN_VERSION',
+      path: ['spec', 'baseline'],
+      message: `there is no version "${spec.baseline}"`,
+      hint: didYouMean(spec.baseline, names, `The versions are ${names.join(', ') || 'none'}.`),
+    });
+  const { hash, policy } = spec.loadBalancing;
+  if (hash) {
+    const path = ['spec', 'loadBalancing', 'hash'];
+    findings.push(...atMostOne(hash, ['header', 'cookie', 'address'], path));
+    if (policy !== 'RingHash' && policy !== 'Maglev')
+      findings.push({
+        code: 'ERR_FIELD_CONFLICT',
+        path,
+        part: 'key',
+        message: `${policy} hashes nothing`,
+        hint: 'Use policy RingHash or Maglev, or leave hash out.',
+      });
+  }
+  if (spec.tls) findings.push(...atMostOne(spec.tls, ['ca', 'caFile'], ['spec', 'tls']));
+  return findings;
+};
+
+export const checkRollout = ({ spec }: Rollout): readonly Finding[] =>
+  spec.steps.flatMap((step, index): Finding[] => {
+    const before = spec.steps[index - 1];
+    if (before === undefined || step > before) return [];
+    return [
+      {
+        code: 'ERR_POLICY_WEIGHTS',
+        path: ['spec', 'steps', index],
+        message: `step ${step} does not come after ${before}`,
+        hint: 'Write percentages from small to large; promotion follows the last.',
+      },
+    ];
+  });

@@ -1,0 +1,85 @@
+// What a document asks of a data plane: every marked part of its schema that it really sets, as written.
+import type { TSchema } from 'typebox';
+import { type Feature, features } from '../../model/features.ts';
+import { type Kind, resourceSchemas } from '../../model/resource.ts';
+import type { Path } from '../documents/path.ts';
+import type { Document } from '../read-documents.ts';
+
+export interface Need {
+  readonly feature: Feature;
+  readonly path: Path;
+}
+
+type Node = Readonly<Record<string, unknown>>;
+
+/** In the order of the schema. Setting a marked switch to false asks for nothing. */
+export const needsOf = (document: Document): readonly Need[] => {
+  const known = remembered.get(document);
+  if (known) return known;
+  const needs: Need[] = [...implied(document)];
+  collect(resourceSchemas[document.kind] as TSchema as Node, document.value, [], needs);
+  remembered.set(document, needs);
+  return needs;
+};
+
+const remembered = new WeakMap<Document, readonly Need[]>();
+
+const collect = (schema: Node, value: unknown, path: Path, needs: Need[]): void => {
+  if (value === undefined || value === null) return;
+  const { needs: feature } = schema;
+  if (isFeature(feature) && value !== false) needs.push({ feature, path });
+  if (Array.isArray(schema['anyOf'])) {
+    const branch = (schema['anyOf'] as Node[]).find((one) => one['const'] === value);
+    if (branch) collect(branch, value, path, needs);
+    return;
+  }
+  if (Array.isArray(value)) {
+    const items = schema['items'] as Node | undefined;
+    if (items)
+      for (const [index, item] of value.entries()) collect(items, item, [...path, index], needs);
+    return;
+  }
+  const properties = schema['properties'] as Readonly<Record<string, Node>> | undefined;
+  if (typeof value !== 'object' || !properties) return;
+  for (const [name, member] of Object.entries(properties))
+    if (Object.hasOwn(value, name)) collect(member, (value as Node)[name], [...path, name], needs);
+};
+
+const isFeature = (value: unknown): value is Feature => features.includes(value as Feature);
+
+/** What a kind asks for by its very presence. */
+const impliedByKind: Partial<Record<Kind, { readonly feature: Feature; readonly path: Path }>> = {
+  Route: { feature: 'http', path: ['spec', 'rules'] },
+  Authorization: { feature: 'authorization', path: ['spec'] },
+};
+
+const implied = ({ kind, value }: Document): readonly Need[] => {
+  const need = impliedByKind[kind];
+  if (need) return [need];
+  const spec = value['spec'] as Node | undefined;
+  if (kind === 'Quota' && spec?.['scope'] === undefined)
+    return [{ feature: 'quota-local', path: ['spec'] }];
+  return kind === 'Rollout' && spec?.['strategy'] === undefined
+    ? [{ feature: 'rollout-canary', path: ['spec'] }]
+    : [];
+};
+
+/** Enforced by the engine itself, whatever the data plane. */
+export const engineFeatures: ReadonlySet<Feature> = new Set<Feature>(['rollout-canary']);
+
+/** Of these nothing would reach a data plane yet, so nobody's word that it can enforce them counts. */
+export const notCompiled: ReadonlySet<Feature> = new Set<Feature>([
+  'hedging',
+  'introspection',
+  'forward-auth',
+  'oidc',
+  'authorization-custom',
+  'peer-mtls',
+  'plugin',
+  'rollout-blue-green',
+  'rollout-ab',
+  'rollout-mirror',
+  'rollout-gates',
+  'rollout-metrics',
+  'rollout-group',
+]);

@@ -1,0 +1,199 @@
+// Puts the parts of each scope together: only what the scope needs, every record in the order of its keys.
+import type { ResourceId } from '../model/resource.ts';
+import { edgeScope, type Scope } from '../model/scope.ts';
+import type { ConsumerPlan, Rule, Snapshot, Split, Upstream } from '../model/snapshot.ts';
+import type { Attachments } from './build/attachments.ts';
+import { backendOf, type Destination, destinationOf } from './build/destinations.ts';
+import { type EdgeRules, edgeRules } from './build/edge-rules.ts';
+import { listenersOf } from './build/listeners.ts';
+import { consumerPlan } from './build/policies.ts';
+import { type RouteRule, routeRules } from './build/route-rules.ts';
+import { serviceKey } from './build/services.ts';
+import { servicesOf, sidecarParts, type WorkloadGroup } from './build/sidecar.ts';
+import { type Decisions, decisionsIn, decisionsOf } from './decisions.ts';
+import type { Drafts } from './drafts.ts';
+import { compareText, type Draft, type Findings } from './findings.ts';
+import type { Plans } from './plans.ts';
+import { scopeOf, servicesNamed } from './scopes.ts';
+import type { StandingSet } from './standing.ts';
+
+export interface SnapshotInput {
+  readonly drafts: Drafts;
+  readonly groups: readonly WorkloadGroup[];
+  readonly plans: Plans;
+  readonly attachments: Attachments;
+  readonly standing: StandingSet;
+  readonly findings: Findings;
+}
+
+export interface Snapshots {
+  readonly snapshots: ReadonlyMap<Scope, Snapshot>;
+  readonly retired: readonly string[];
+  /** What the rules of each gateway turned out to be; for warnings. */
+  readonly edges: readonly EdgeRules[];
+  /** Everything that usable Routes forward to. */
+  readonly destinations: ReadonlyMap<ResourceId, Destination>;
+}
+
+export const snapshotsOf = (input: SnapshotInput): Snapshots => {
+  const { drafts, findings, groups } = input;
+  const decisions = decisionsOf(input.standing, drafts, findings);
+  const usable = drafts.of('Route').filter(({ id }) => findings.isGood(id));
+  const destinations = destinationsOf(usable, input, decisions);
+  const rulesOf = rulesMaker(destinations);
+  const edges: EdgeRules[] = [];
+  const snapshots = new Map<Scope, Snapshot>();
+  for (const gateway of drafts.of('Gateway')) {
+    if (!findings.isGood(gateway.id)) continue;
+    const routes = usable.filter((route) => isAttached(route, gateway));
+    const listeners = listenersOf(gateway.resource);
+    const edge = edgeRules({ gateway, listeners, routes, rulesOf, attachments: input.attachments });
+    edges.push(edge);
+    const used = [
+      ...routes.flatMap(servicesNamed),
+      ...listeners.flatMap(({ upstream }): ResourceId[] =>
+        upstream === undefined ? [] : [`Service/${upstream as `${string}/${string}`}`],
+      ),
+    ];
+    const parts = forwardParts(used, destinations);
+    const { hosts, rules } = edge;
+    snapshots.set(
+      edgeScope(gateway.resource.metadata.name),
+      assemble({ listeners, hosts, rules, ...parts }, input, decisions),
+    );
+  }
+  const services = drafts.of('Service').filter(({ id }) => findings.isGood(id));
+  for (const group of groups) {
+    const { listeners, rule, upstream } = sidecarParts(
+      group,
+      servicesOf(group, services),
+      input.attachments,
+    );
+    const hosts = [{ type: 'any', host: '', listeners: [], rules: [0] }] as const;
+    const parts = { splits: {}, upstreams: { [upstream.id]: upstream } };
+    snapshots.set(
+      scopeOf(group),
+      assemble({ listeners, hosts, rules: [rule], ...parts }, input, decisions),
+    );
+  }
+  return { snapshots: sortedMap(snapshots), retired: decisions.retired, edges, destinations };
+};
+
+const isAttached = ({ resource }: Draft<'Route'>, gateway: Draft<'Gateway'>): boolean =>
+  resource.spec.parentRefs.some(
+    ({ kind, name, namespace }) =>
+      kind === 'Gateway' &&
+      name === gateway.resource.metadata.name &&
+      (namespace ?? resource.metadata.namespace) === gateway.resource.metadata.namespace,
+  );
+
+const destinationsOf = (
+  routes: readonly Draft<'Route'>[],
+  { drafts, groups, findings }: SnapshotInput,
+  { byId }: Decisions,
+): ReadonlyMap<ResourceId, Destination> => {
+  const overrides = new Map(
+    drafts.of('Rollout').flatMap(({ id, resource: { metadata, spec } }) => {
+      const { override } = spec;
+      if (!override || !findings.isGood(id)) return [];
+      return [[`${metadata.namespace}/${spec.service}`, override] as const];
+    }),
+  );
+  const workloads = groups.flatMap(({ replicas }) => replicas);
+  const named = new Set(routes.flatMap(servicesNamed));
+  for (const { resource } of drafts.of('Gateway'))
+    for (const { backend } of resource.spec.listeners)
+      if (backend)
+        named.add(`Service/${backend.namespace ?? resource.metadata.namespace}/${backend.service}`);
+  return new Map(
+    drafts
+      .of('Service')
+      .filter(({ id }) => named.has(id) && findings.isGood(id))
+      .map((service) => [
+        service.id,
+        destinationOf(service, { workloads, overrides, decisions: byId }),
+      ]),
+  );
+};
+
+const rulesMaker = (destinations: ReadonlyMap<ResourceId, Destination>) => {
+  const made = new Map<Draft<'Route'>, readonly RouteRule[]>();
+  return (route: Draft<'Route'>): readonly RouteRule[] => {
+    const known = made.get(route);
+    if (known) return known;
+    const home = route.resource.metadata.namespace;
+    const rules = routeRules(route, ({ service, namespace = home, version }) => {
+      const destination = destinations.get(`Service/${namespace}/${service}`);
+      if (!destination) throw new Error(`${route.id} was let through with a dangling ${service}`);
+      return backendOf(destination, version);
+    });
+    made.set(route, rules);
+    return rules;
+  };
+};
+
+const forwardParts = (
+  used: readonly ResourceId[],
+  destinations: ReadonlyMap<ResourceId, Destination>,
+) => {
+  const splits = new Map<string, Split>();
+  const upstreams = new Map<string, Upstream>();
+  for (const id of new Set(used)) {
+    const destination = destinations.get(id);
+    if (!destination) continue;
+    if (destination.split) splits.set(serviceKey(destination.service.resource), destination.split);
+    for (const upstream of destination.upstreams) upstreams.set(upstream.id, upstream);
+  }
+  return { splits: record(splits), upstreams: record(upstreams) };
+};
+
+type Parts = Pick<Snapshot, 'listeners' | 'hosts' | 'rules' | 'splits' | 'upstreams'>;
+
+const assemble = (
+  parts: Parts,
+  { plans, drafts, findings }: SnapshotInput,
+  { inForce }: Decisions,
+): Snapshot => {
+  const authentications = pick(plans.authentications, parts.rules, 'authentications');
+  const proofs = new Set(
+    Object.values(authentications).flatMap(({ methods }) => methods.map(({ type }) => type)),
+  );
+  const consumers = drafts
+    .of('Consumer')
+    .filter(({ id }) => proofs.size > 0 && findings.isGood(id))
+    .map(consumerPlan)
+    .filter((consumer) => isProvable(consumer, proofs));
+  return {
+    ...parts,
+    authentications,
+    authorizations: pick(plans.authorizations, parts.rules, 'authorizations'),
+    quotas: pick(plans.quotas, parts.rules, 'quotas'),
+    consumers,
+    standing: decisionsIn(parts, inForce),
+  };
+};
+
+const isProvable = (consumer: ConsumerPlan, proofs: ReadonlySet<string>): boolean =>
+  (proofs.has('apiKey') && consumer.apiKeys.length > 0) ||
+  (proofs.has('basic') && consumer.basic !== undefined) ||
+  (proofs.has('jwt') && consumer.jwt !== undefined) ||
+  (proofs.has('clientCertificate') && consumer.certificates.length > 0);
+
+const pick = <T>(
+  plans: ReadonlyMap<string, T>,
+  rules: readonly Rule[],
+  member: 'authentications' | 'authorizations' | 'quotas',
+): Readonly<Record<string, T>> => {
+  const used = new Map<string, T>();
+  for (const rule of rules)
+    for (const key of rule[member]) {
+      const plan = plans.get(key);
+      if (plan) used.set(key, plan);
+    }
+  return record(used);
+};
+
+const sortedMap = <K extends string, T>(map: ReadonlyMap<K, T>): ReadonlyMap<K, T> =>
+  new Map([...map].sort(([a], [b]) => compareText(a, b)));
+const record = <T>(map: ReadonlyMap<string, T>): Readonly<Record<string, T>> =>
+  Object.fromEntries(sortedMap(map));
