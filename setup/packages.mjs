@@ -31,7 +31,9 @@ export const ensurePackages = async () => {
   if (existsSync(marker) && readFileSync(marker, 'utf8') === hash) return;
   if (!isInstalledAsLocked()) {
     const finish = showProgress('Installing npm packages');
-    const { code, output } = await npm(['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+    // Not `npm ci`: it refuses a lock file that lacks optional packages of platforms other than the one it was made on.
+    const quiet = ['--no-audit', '--no-fund', '--loglevel=error'];
+    const { code, output } = await npm(['install', '--no-save', ...quiet]);
     finish();
     if (code !== 0)
       throw new SetupError(`npm could not install the packages:\n${lastLines(output)}`);
