@@ -8,6 +8,17 @@ const lockFile = join(root, 'package-lock.json');
 const installedFile = join(root, 'node_modules', '.package-lock.json');
 const marker = join(root, 'node_modules', '.weir-lock');
 
+// Takes the locked versions and leaves the lock file alone. Not `npm ci`: it insists on lock entries for every platform
+// that an optional package mentions, and a registry need not have those.
+const INSTALL = [
+  'install',
+  '--no-save',
+  '--ignore-scripts',
+  '--no-audit',
+  '--no-fund',
+  '--loglevel=error',
+];
+
 const lockHash = () => createHash('sha256').update(readFileSync(lockFile)).digest('hex');
 
 const packagesOf = (file) => JSON.parse(readFileSync(file, 'utf8')).packages ?? {};
