@@ -10,16 +10,16 @@ import type { Workload } from '../model/telemetry.ts';
 import type { Capabilities } from '../ports/data-plane.ts';
 import type { KeyAddress, KeySet } from '../ports/keys.ts';
 import { attach } from './attach.ts';
-import { groupWorkloads } from './build/group-workloads.ts';
 import { keyAddressesOf } from './build/authentication.ts';
+import { groupWorkloads } from './build/group-workloads.ts';
 import { rolloutPlan } from './build/rollouts.ts';
-import { checkGatewayNames, checkReferences } from './checks/references.ts';
 import { ownFindings } from './checks/own-checks.ts';
-import { draftsOf, type Drafts } from './drafts.ts';
+import { checkGatewayNames, checkReferences } from './checks/references.ts';
+import { type Drafts, draftsOf } from './drafts.ts';
 import { Findings } from './findings.ts';
+import { plansOf } from './plans.ts';
 import { checkFeatures, landingOf } from './scopes.ts';
 import { snapshotsOf } from './snapshots.ts';
-import { plansOf } from './plans.ts';
 import type { StandingSet } from './standing.ts';
 import { addWarnings } from './warnings.ts';
 
@@ -89,4 +89,3 @@ const rolloutsOf = (drafts: Drafts, findings: Findings): readonly RolloutPlan[] 
     const service = drafts.find('Service', metadata.namespace, spec.service);
     return service && findings.isGood(draft.id) ? [rolloutPlan(draft, service)] : [];
   });
-

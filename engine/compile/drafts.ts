@@ -14,10 +14,7 @@ export interface Drafts {
   readonly unusable: readonly Document[];
 }
 
-export const draftsOf = (
-  sources: ReadonlyMap<ResourceId, Source>,
-  findings: Findings,
-): Drafts => {
+export const draftsOf = (sources: ReadonlyMap<ResourceId, Source>, findings: Findings): Drafts => {
   const all: AnyDraft[] = [];
   const unusable: Document[] = [];
   for (const [id, source] of [...sources].sort(([a], [b]) => compareText(a, b))) {
@@ -44,7 +41,8 @@ export const draftsOf = (
   return {
     all,
     unusable,
-    of: <K extends Kind>(kind: K) => (byKind.get(kind) ?? []) as readonly AnyDraft[] as readonly Draft<K>[],
+    of: <K extends Kind>(kind: K) =>
+      (byKind.get(kind) ?? []) as readonly AnyDraft[] as readonly Draft<K>[],
     find: <K extends Kind>(kind: K, namespace: string, name: string) =>
       byId.get(`${kind}/${namespace}/${name}`) as Draft<K> | undefined,
   };

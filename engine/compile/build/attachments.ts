@@ -43,7 +43,10 @@ export const appliedTo = (attachments: Attachments, targets: readonly string[]):
     .findLast((level) => level.length > 0);
   const all = levels.flat();
   const of = (kind: PolicyKind) => all.filter((one) => one.kind === kind && !one.closed);
-  const inForce = [...(authentications ?? []), ...all.filter((one) => one.kind === 'Authorization')];
+  const inForce = [
+    ...(authentications ?? []),
+    ...all.filter((one) => one.kind === 'Authorization'),
+  ];
   return {
     authentications: keys((authentications ?? []).filter(({ closed }) => !closed)),
     authorizations: keys(of('Authorization')),

@@ -30,9 +30,7 @@ export const destinationOf = (
   const hasVersions = service.resource.spec.versions.length > 0;
   const body = decisions.get(`split:${key}`)?.body;
   const weights = body?.type === 'split' ? body.weights : undefined;
-  const split = hasVersions
-    ? splitOf(service.resource, weights, overrides.get(key))
-    : undefined;
+  const split = hasVersions ? splitOf(service.resource, weights, overrides.get(key)) : undefined;
   const served = new Set(
     upstreams.filter(({ endpoints }) => endpoints.length > 0).map(({ version }) => version),
   );

@@ -6,6 +6,7 @@
 import type { HostEntry, Listener, Rule } from '../../model/snapshot.ts';
 import { compareText, type Draft } from '../findings.ts';
 import { type Applied, type Attachments, appliedTo, meshTarget, targetKey } from './attachments.ts';
+import { closedAction } from './closed.ts';
 import {
   anyHost,
   comparePatterns,
@@ -17,8 +18,7 @@ import {
 } from './hosts.ts';
 import { compareRanked } from './rank.ts';
 import type { RouteRule } from './route-rules.ts';
-import { shadowedRules, type Shadowed } from './shadowed.ts';
-import { closedAction } from './closed.ts';
+import { type Shadowed, shadowedRules } from './shadowed.ts';
 
 export interface EdgeInput {
   readonly gateway: Draft<'Gateway'>;
@@ -111,10 +111,14 @@ const isAttached = (
       (ref.listener === undefined || ref.listener === listener),
   );
 
-const patternsOf = ({ resource }: Draft<'Route'>, { hostname }: Listener): readonly HostPattern[] => {
+const patternsOf = (
+  { resource }: Draft<'Route'>,
+  { hostname }: Listener,
+): readonly HostPattern[] => {
   const { hosts, hostWildcard } = resource.spec;
   const limit = hostname === undefined ? anyHost : hostPattern(hostname);
-  const wanted = hosts.length === 0 ? [anyHost] : hosts.map((host) => hostPattern(host, hostWildcard));
+  const wanted =
+    hosts.length === 0 ? [anyHost] : hosts.map((host) => hostPattern(host, hostWildcard));
   const patterns = new Map<string, HostPattern>();
   for (const host of wanted) {
     const pattern = intersection(host, limit);

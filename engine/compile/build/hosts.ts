@@ -12,9 +12,7 @@ export const hostPattern = (
 ): HostPattern => {
   const host = text.toLowerCase().replace(/\.$/, '');
   if (host === '*') return anyHost;
-  return host.startsWith('*.')
-    ? { type: wildcard, host: host.slice(2) }
-    : { type: 'exact', host };
+  return host.startsWith('*.') ? { type: wildcard, host: host.slice(2) } : { type: 'exact', host };
 };
 
 export const hostKey = ({ type, host }: HostPattern): string => `${type} ${host}`;

@@ -1,7 +1,13 @@
 // Services become upstreams, one per version, and splits that say how traffic is shared among them.
 import { parseDuration } from '../../model/duration.ts';
 import type { Service } from '../../model/resource.ts';
-import type { OutlierPlan, Split, SplitChoice, Upstream, UpstreamEndpoint } from '../../model/snapshot.ts';
+import type {
+  OutlierPlan,
+  Split,
+  SplitChoice,
+  Upstream,
+  UpstreamEndpoint,
+} from '../../model/snapshot.ts';
 import type { Workload } from '../../model/telemetry.ts';
 import { compareText } from '../findings.ts';
 
@@ -23,7 +29,9 @@ export const candidateOf = (service: Service): string | undefined => {
 
 type Labels = Readonly<Record<string, string>>;
 const hasLabels = (labels: Labels, wanted: Labels): boolean =>
-  Object.entries(wanted).every(([key, value]) => Object.hasOwn(labels, key) && labels[key] === value);
+  Object.entries(wanted).every(
+    ([key, value]) => Object.hasOwn(labels, key) && labels[key] === value,
+  );
 
 export const isSelected = (service: Service, workload: Workload): boolean =>
   workload.namespace === service.metadata.namespace &&
@@ -63,9 +71,7 @@ const endpointsOf = (
   for (const workload of workloads)
     if (isSelected(service, workload) && versionOf(service, workload.labels) === version)
       for (const { address, port } of workload.endpoints) add({ address, port, weight: 1 });
-  return [...found.values()].sort(
-    (a, b) => compareText(a.address, b.address) || a.port - b.port,
-  );
+  return [...found.values()].sort((a, b) => compareText(a.address, b.address) || a.port - b.port);
 };
 
 /** Everything but the endpoints. */

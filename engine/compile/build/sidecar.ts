@@ -49,7 +49,9 @@ export const servicesOf = (
   group: WorkloadGroup,
   services: readonly Draft<'Service'>[],
 ): readonly Draft<'Service'>[] =>
-  services.filter(({ resource }) => group.replicas.some((replica) => isSelected(resource, replica)));
+  services.filter(({ resource }) =>
+    group.replicas.some((replica) => isSelected(resource, replica)),
+  );
 
 /** `services` are those the workload belongs to, in the order of their names; traffic counts for the first. */
 export const sidecarParts = (

@@ -9,7 +9,9 @@ export const isAddressBlock = (text: string): boolean => {
 
 const isIpv4 = (text: string): boolean => {
   const parts = text.split('.');
-  return parts.length === 4 && parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && +part < 256);
+  return (
+    parts.length === 4 && parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && +part < 256)
+  );
 };
 
 const isIpv6 = (text: string): boolean => {

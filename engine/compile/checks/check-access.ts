@@ -16,9 +16,7 @@ const methodKinds = [
   'oidc',
 ] as const;
 
-type IssuerSpec = NonNullable<
-  Authentication['spec']['methods'][number]['jwt']
->['issuers'][number];
+type IssuerSpec = NonNullable<Authentication['spec']['methods'][number]['jwt']>['issuers'][number];
 
 export const checkAuthentication = ({ spec }: Authentication): readonly Finding[] =>
   spec.methods.flatMap((method, index) => {
@@ -148,4 +146,3 @@ export const checkConsumer = ({ spec }: Consumer): readonly Finding[] =>
           },
         ],
   );
-

@@ -1,5 +1,5 @@
 import type { Route } from '../../model/resource.ts';
-import { ruleNameOf, type RuleSpec } from '../build/route-rules.ts';
+import { type RuleSpec, ruleNameOf } from '../build/route-rules.ts';
 import type { Path } from '../documents/path.ts';
 import type { Finding } from '../findings.ts';
 import { duplicates, exactlyOne } from './conflicts.ts';
@@ -18,9 +18,7 @@ export const checkRoute = ({ spec }: Route): readonly Finding[] => [
 
 const checkRule = (rule: RuleSpec, path: Path): readonly Finding[] => [
   ...exactlyOne(rule, ['backends', 'redirect', 'respond'], path),
-  ...(rule.matches ?? []).flatMap((match, index) =>
-    checkMatch(match, [...path, 'matches', index]),
-  ),
+  ...(rule.matches ?? []).flatMap((match, index) => checkMatch(match, [...path, 'matches', index])),
   ...checkWeights(rule, path),
   ...checkRewrite(rule, path),
   ...(rule.cors ? checkCors(rule.cors, [...path, 'cors']) : []),
@@ -130,4 +128,3 @@ const checkCors = (cors: CorsSpec, path: Path): readonly Finding[] => {
     });
   return findings;
 };
-
