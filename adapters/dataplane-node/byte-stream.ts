@@ -1,0 +1,114 @@
+// Plain and TLS sockets behind one callback. Plain sockets read into one buffer that all of them share: a read costs no
+// allocation and an idle connection no memory. What a reader wants to keep it copies before it returns.
+import net from 'node:net';
+import tls from 'node:tls';
+import './latin1.ts';
+
+export interface StreamReader {
+  /** `bytes[0, length)` are valid during the call only. */
+  onBytes(bytes: Buffer, length: number): void;
+  /** All that was written has left. */
+  onDrain(): void;
+  /** The peer will send no more. */
+  onEnd(): void;
+  /** Last call; the socket is gone. */
+  onClose(error: Error | undefined): void;
+}
+
+const READ_SIZE = 65_536;
+const shared = Buffer.allocUnsafeSlow(READ_SIZE);
+
+const watch = (socket: net.Socket, reader: StreamReader): void => {
+  let failure: Error | undefined;
+  socket.on('drain', () => reader.onDrain());
+  socket.on('end', () => reader.onEnd());
+  socket.on('error', (error) => {
+    failure = error;
+  });
+  socket.on('close', () => reader.onClose(failure));
+};
+
+const readEvents = (socket: net.Socket, reader: StreamReader): void => {
+  socket.on('data', (chunk: Buffer) => reader.onBytes(chunk, chunk.length));
+};
+
+/** What net.Socket takes beside the documented options; net.Server and cluster use it. */
+interface AdoptOptions extends Omit<net.SocketConstructorOpts, 'handle'> {
+  readonly handle: unknown;
+}
+interface Handled {
+  _handle?: unknown;
+}
+
+/**
+ * Starts to read a socket that a server accepted paused. The kernel handle moves to a socket that reads into the shared
+ * buffer; where the runtime does not let it, the accepted socket reads by events.
+ */
+export const adopt = (
+  accepted: net.Socket,
+  readerOf: (socket: net.Socket) => StreamReader,
+): void => {
+  const handle = (accepted as Handled)._handle;
+  if (accepted instanceof tls.TLSSocket || !handle) {
+    const reader = readerOf(accepted);
+    watch(accepted, reader);
+    readEvents(accepted, reader);
+    return;
+  }
+  (accepted as Handled)._handle = null;
+  accepted.destroy();
+  let reader: StreamReader | undefined;
+  const options: AdoptOptions = {
+    handle,
+    allowHalfOpen: true,
+    onread: {
+      buffer: shared,
+      callback: (length: number) => {
+        reader?.onBytes(shared, length);
+        return true;
+      },
+    },
+  };
+  const socket = new net.Socket(options as net.SocketConstructorOpts);
+  reader = readerOf(socket);
+  watch(socket, reader);
+};
+
+export interface ConnectTarget {
+  readonly address: string;
+  readonly port: number;
+  /** Made once per upstream; undefined for plain connections. */
+  readonly tls: tls.ConnectionOptions | undefined;
+}
+
+/** `onConnect` comes once the stream may be written to, after the handshake with TLS. */
+export const connectStream = (
+  target: ConnectTarget,
+  reader: StreamReader,
+  onConnect: () => void,
+): net.Socket => {
+  if (target.tls) {
+    const socket = tls.connect({ ...target.tls, host: target.address, port: target.port });
+    socket.setNoDelay(true);
+    socket.on('secureConnect', onConnect);
+    watch(socket, reader);
+    readEvents(socket, reader);
+    return socket;
+  }
+  const socket = net.connect({
+    host: target.address,
+    port: target.port,
+    noDelay: true,
+    allowHalfOpen: true,
+    onread: {
+      buffer: shared,
+      callback: (length: number) => {
+        reader.onBytes(shared, length);
+        return true;
+      },
+    },
+  });
+  socket.on('connect', onConnect);
+  watch(socket, reader);
+  return socket;
+};

@@ -1,0 +1,46 @@
+// Exactly what this data plane, together with the standard pipeline, enforces.
+import type { Feature } from '#engine/model/features.ts';
+
+/** Decided by the pipeline. */
+const pipeline = [
+  'match-regex',
+  'match-query',
+  'match-cookie',
+  'split',
+  'split-sticky',
+  'fault',
+  'rewrite',
+  'redirect',
+  'respond',
+  'headers',
+  'envelope',
+  'cors',
+  'jwt',
+  'authorization',
+  'quota-local',
+] as const satisfies readonly Feature[];
+
+/** Enforced here. */
+const plane = [
+  'http',
+  'https-redirect',
+  'timeout',
+  'per-try-timeout',
+  'retry',
+  'balancer-least-latency',
+  'balancer-round-robin',
+  'balancer-least-request',
+  'balancer-random',
+  'balancer-ring-hash',
+  'balancer-maglev',
+  'slow-start',
+  'connection-pool',
+  'outlier-detection',
+  'outlier-ratio',
+  'upstream-tls',
+  'path-normalization',
+  'trusted-proxies',
+  'listener-limits',
+] as const satisfies readonly Feature[];
+
+export const capabilities: ReadonlySet<Feature> = new Set<Feature>([...pipeline, ...plane]);

@@ -1,0 +1,404 @@
+// One HTTP/1.1 connection of a caller: reads requests strictly one after the other and answers them in order.
+import type { Socket } from 'node:net';
+import type { StreamReader } from '../byte-stream.ts';
+import { Deadline } from '../deadlines.ts';
+import type { PlaneContext } from '../exchange/context.ts';
+import { ExchangeRunner } from '../exchange/runner.ts';
+import { BodyReader } from '../http1/body-reader.ts';
+import { type Refusal, RequestHead, refusals } from '../http1/request-head.ts';
+import { SHORT_RUN } from '../latin1.ts';
+import type { Downstream } from './downstream.ts';
+import { incompleteFault } from './incomplete-head.ts';
+import type { ListenerPlan } from './listener-plan.ts';
+import { httpsRedirect, overloaded, refused } from './local-reply.ts';
+import { PendingBytes } from './pending-bytes.ts';
+import { requestIdOf } from './request-id.ts';
+import { DownstreamRequest, type PeerFacts } from './request-view.ts';
+
+const State = {
+  Head: 0,
+  /** A request body is being read for the exchange. */
+  Body: 1,
+  /** The request has been read; bytes of the next one wait. */
+  Busy: 2,
+  /** The answer is out, the rest of the request body means nothing any more. */
+  Discard: 3,
+  Raw: 4,
+  Closing: 5,
+  Closed: 6,
+} as const;
+
+const FIRST_LOOK = 8192;
+const MAX_AHEAD_BYTES = 65_536;
+const MAX_DISCARD_BYTES = 65_536;
+/** How long a caller that will send no more may wait for its answer, and how long a closing one may take to hear us out. */
+const HALF_CLOSED_MS = 1000;
+const LINGER_MS = 1000;
+
+/** Where the connection came in. */
+export interface ConnectionHome {
+  /** Replaced when policy changes; a request keeps the one that it began with. */
+  readonly plan: ListenerPlan;
+  readonly isClosing: boolean;
+  forget(connection: DownstreamConnection): void;
+}
+
+export class DownstreamConnection extends Deadline implements StreamReader, Downstream {
+  readonly request: DownstreamRequest;
+  hasWritten = false;
+  isReading = false;
+  isRequestPaused = false;
+  private readonly socket: Socket;
+  private readonly home: ConnectionHome;
+  private readonly context: PlaneContext;
+  private readonly head = new RequestHead();
+  private readonly body = new BodyReader();
+  private readonly pending = new PendingBytes();
+  private runner: ExchangeRunner | undefined;
+  private state: number = State.Head;
+  private out = '';
+  private served = 0;
+  /** Bytes of `pending` known not to hold the end of a head. */
+  private scanned = 0;
+  private mustClose = false;
+  /** The caller holds its body back until it is told to go on. */
+  private awaitsContinue = false;
+  private halfClosedAt = Number.POSITIVE_INFINITY;
+
+  constructor(socket: Socket, home: ConnectionHome, peer: PeerFacts, context: PlaneContext) {
+    super();
+    this.socket = socket;
+    this.home = home;
+    this.context = context;
+    this.request = new DownstreamRequest(this.head, peer, home.plan);
+    this.armIn(home.plan.limits.headerTimeoutMs);
+  }
+
+  get isIdle(): boolean {
+    return this.state === State.Head && this.pending.isEmpty;
+  }
+
+  get isRequestDone(): boolean {
+    return this.body.done;
+  }
+
+  get isFull(): boolean {
+    return this.socket.writableNeedDrain;
+  }
+
+  // What the socket says.
+
+  onBytes(bytes: Buffer, length: number): void {
+    if (this.pending.isEmpty) this.process(bytes, 0, length);
+    else {
+      this.pending.append(bytes, 0, length);
+      this.processPending();
+    }
+  }
+
+  onDrain(): void {
+    this.runner?.onDownstreamDrain();
+  }
+
+  onEnd(): void {
+    switch (this.state) {
+      case State.Raw:
+        this.runner?.onRawEnd();
+        break;
+      case State.Busy:
+        // Some callers half-close after the request; most are simply gone. Nobody can tell which.
+        this.mustClose = true;
+        this.halfClosedAt = this.context.deadlines.now + HALF_CLOSED_MS;
+        this.context.deadlines.arm(this, Math.min(this.dueAt, this.halfClosedAt));
+        break;
+      default:
+        this.destroy();
+    }
+  }
+
+  onClose(): void {
+    this.state = State.Closed;
+    this.context.deadlines.disarm(this);
+    this.home.forget(this);
+    const { runner } = this;
+    this.runner = undefined;
+    runner?.onDisconnect();
+  }
+
+  onDue(now: number): void {
+    if (this.runner === undefined) {
+      if (this.state === State.Head && !this.pending.isEmpty)
+        this.refuse({ status: 408, reason: 'the request head did not arrive in time' });
+      else if (this.state === State.Head) this.closeGracefully();
+      else this.destroy();
+    } else if (now >= this.halfClosedAt) this.destroy();
+    else this.runner.onDue(now);
+  }
+
+  /** No more requests: at once when nothing is under way. */
+  drain(): void {
+    this.mustClose = true;
+    if (this.isIdle) this.closeGracefully();
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+    if (this.state !== State.Closed) this.onClose();
+  }
+
+  // What the exchange asks for.
+
+  keepsOpen(): boolean {
+    const { limits } = this.request.listenerPlan;
+    const { head, body } = this;
+    const mayRead = body.done || (body.remaining <= MAX_DISCARD_BYTES && !this.awaitsContinue);
+    const isLast =
+      limits.maxRequestsPerConnection > 0 && this.served >= limits.maxRequestsPerConnection;
+    this.mustClose ||=
+      !head.keepAlive ||
+      isLast ||
+      !mayRead ||
+      head.upgrades ||
+      this.context.isDraining ||
+      this.home.isClosing;
+    return !this.mustClose;
+  }
+
+  write(text: string): void {
+    this.out += text;
+    this.hasWritten = true;
+  }
+
+  writeRun(bytes: Buffer, start: number, end: number, chunked: boolean): void {
+    if (chunked) this.out += `${(end - start).toString(16)}\r\n`;
+    if (end - start <= SHORT_RUN) this.out += bytes.latin1Slice(start, end);
+    else {
+      this.flush();
+      this.socket.write(Buffer.from(bytes.subarray(start, end)));
+    }
+    if (chunked) this.out += '\r\n';
+  }
+
+  flush(): void {
+    if (this.out === '') return;
+    const text = this.out;
+    this.out = '';
+    this.socket.write(text, 'latin1');
+  }
+
+  sendContinue(): void {
+    this.awaitsContinue = false;
+    this.socket.write('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
+  }
+
+  pauseRequest(): void {
+    if (this.isRequestPaused) return;
+    this.isRequestPaused = true;
+    this.socket.pause();
+  }
+
+  resumeRequest(): void {
+    if (!this.isRequestPaused) return;
+    this.isRequestPaused = false;
+    this.socket.resume();
+  }
+
+  schedule(at: number): void {
+    this.context.deadlines.arm(this, Math.min(at, this.halfClosedAt));
+  }
+
+  finish(closes: boolean): void {
+    this.runner = undefined;
+    if (this.state >= State.Closing) return;
+    if (closes || this.mustClose) {
+      this.closeGracefully();
+      return;
+    }
+    this.flush();
+    this.resumeRequest();
+    if (!this.body.done) {
+      this.state = State.Discard;
+      this.armIn(this.home.plan.limits.bodyStallTimeoutMs);
+      return;
+    }
+    this.awaitRequest();
+    if (!this.isReading && !this.pending.isEmpty) this.processPending();
+  }
+
+  abort(): void {
+    this.runner = undefined;
+    // A reset cannot be taken for the end of an answer.
+    if (!this.request.isSecure && this.hasWritten && !this.socket.destroyed)
+      this.socket.resetAndDestroy();
+    else this.socket.destroy();
+  }
+
+  becomeRaw(): void {
+    this.state = State.Raw;
+    this.resumeRequest();
+    if (!this.pending.isEmpty) this.processPending();
+  }
+
+  endRaw(): void {
+    this.flush();
+    this.socket.end();
+  }
+
+  // Reading.
+
+  private processPending(): void {
+    if (this.state === State.Head && !this.holdsHead()) return;
+    const bytes = this.pending.take();
+    this.scanned = 0;
+    this.process(bytes, 0, bytes.length);
+  }
+
+  /** Whether `pending` has a whole head, or one that has to be refused already. */
+  private holdsHead(): boolean {
+    const { size } = this.pending;
+    const from = Math.max(0, this.scanned - 3);
+    this.scanned = size;
+    return (
+      this.pending.peek().subarray(0, size).includes('\r\n\r\n', from, 'latin1') ||
+      incompleteFault(
+        this.pending.peek(),
+        { start: 0, end: size, known: from },
+        this.home.plan.limits,
+      ) !== undefined
+    );
+  }
+
+  private process(bytes: Buffer, start: number, end: number): void {
+    this.isReading = true;
+    let at = start;
+    while (at < end)
+      if (this.state === State.Head) at = this.readHead(bytes, at, end);
+      else if (this.state === State.Body || this.state === State.Discard)
+        at = this.readBody(bytes, at, end);
+      else {
+        this.takeOther(bytes, at, end);
+        at = end;
+      }
+    this.isReading = false;
+    this.runner?.onRequestPause();
+  }
+
+  /** Bytes that belong to no request that may be read now. */
+  private takeOther(bytes: Buffer, start: number, end: number): void {
+    if (this.state === State.Raw) this.runner?.onRequestBytes(bytes, start, end);
+    if (this.state !== State.Busy) return;
+    this.pending.append(bytes, start, end);
+    if (this.pending.size > MAX_AHEAD_BYTES) this.pauseRequest();
+  }
+
+  private readHead(bytes: Buffer, start: number, end: number): number {
+    // An empty line before a request means nothing (RFC 9112 2.2).
+    if (bytes[start] === 13 && bytes[start + 1] === 10) return start + 2;
+    const { plan } = this.home;
+    const most = plan.limits.maxHeaderBytes;
+    let text = bytes.latin1Slice(start, Math.min(end, start + FIRST_LOOK));
+    let length = text.indexOf('\r\n\r\n');
+    if (length < 0 && end - start > FIRST_LOOK) {
+      text = bytes.latin1Slice(start, Math.min(end, start + most + 4));
+      length = text.indexOf('\r\n\r\n');
+    }
+    if (length < 0) return this.awaitRest(bytes, start, end);
+    this.begin(
+      length > most
+        ? refusals.tooLarge
+        : (this.head.parse(text, 0, plan.limits) ??
+            this.request.read(plan) ??
+            this.context.active.protection.strip(this.head)),
+    );
+    return start + length + 4;
+  }
+
+  private awaitRest(bytes: Buffer, start: number, end: number): number {
+    const refusal = incompleteFault(bytes, { start, end, known: start }, this.home.plan.limits);
+    if (refusal) {
+      this.refuse(refusal);
+      return end;
+    }
+    this.pending.append(bytes, start, end);
+    this.scanned = end - start;
+    // Counts from the first byte: dripping does not extend it.
+    this.armIn(this.home.plan.limits.headerTimeoutMs);
+    return end;
+  }
+
+  private begin(refusal: Refusal | undefined): void {
+    if (refusal) {
+      this.refuse(refusal);
+      return;
+    }
+    const { head, body, context, request } = this;
+    this.served++;
+    this.hasWritten = false;
+    this.awaitsContinue = head.expectsContinue;
+    body.start(head.contentLength);
+    this.state = body.done ? State.Busy : State.Body;
+    const runner = new ExchangeRunner(context, this, requestIdOf(request));
+    this.runner = runner;
+    if (request.listenerPlan.redirectToHttps && request.scheme === 'http')
+      runner.reply(httpsRedirect(request));
+    else if (context.isOverloaded()) runner.reply(overloaded);
+    else runner.start();
+  }
+
+  private refuse(refusal: Refusal): void {
+    this.mustClose = true;
+    this.hasWritten = false;
+    this.request.clear();
+    this.body.start(0);
+    this.state = State.Busy;
+    this.runner = new ExchangeRunner(this.context, this, requestIdOf(undefined));
+    this.runner.reply(refused(refusal));
+  }
+
+  private readBody(bytes: Buffer, start: number, end: number): number {
+    const { body } = this;
+    const at = body.read(bytes, start, end);
+    if (body.fault !== undefined) {
+      this.breakOff();
+      return end;
+    }
+    const isWanted = this.state === State.Body;
+    if (isWanted && body.dataEnd > body.dataStart) {
+      this.awaitsContinue = false;
+      this.runner?.onRequestBytes(bytes, body.dataStart, body.dataEnd);
+    }
+    if (!body.done) return at;
+    if (isWanted && this.state === State.Body) {
+      this.state = State.Busy;
+      this.runner?.onRequestEnd();
+    } else if (this.state === State.Discard) this.awaitRequest();
+    return at;
+  }
+
+  /** The request body is not what it claimed to be; where the next request starts nobody knows. */
+  private breakOff(): void {
+    this.mustClose = true;
+    const { runner } = this;
+    if (runner && this.state === State.Body) runner.refuseBody();
+    else this.destroy();
+  }
+
+  private awaitRequest(): void {
+    this.state = State.Head;
+    this.armIn(this.home.plan.limits.idleTimeoutMs);
+  }
+
+  private closeGracefully(): void {
+    this.state = State.Closing;
+    this.flush();
+    this.socket.end();
+    // Reading on for a moment keeps unread bytes from turning our last words into a reset.
+    this.resumeRequest();
+    this.armIn(LINGER_MS);
+  }
+
+  private armIn(ms: number): void {
+    const { deadlines } = this.context;
+    deadlines.arm(this, ms === 0 ? Number.POSITIVE_INFINITY : deadlines.now + ms);
+  }
+}

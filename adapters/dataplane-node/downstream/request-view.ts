@@ -1,0 +1,140 @@
+// One HTTP/1.1 request as policy sees it: strict, canonical, and lazy where it can be.
+import type { RequestView } from '#engine/pipeline/exchange.ts';
+import { hostOf } from '../http1/authority.ts';
+import { canonicalPath } from '../http1/path.ts';
+import { type Refusal, type RequestHead, refusals } from '../http1/request-head.ts';
+import { clientOf } from './client-address.ts';
+import type { ListenerPlan } from './listener-plan.ts';
+
+/** What is the same for all requests of a connection. */
+export interface PeerFacts {
+  readonly address: string;
+  readonly principal: string | undefined;
+  readonly scheme: 'http' | 'https';
+  readonly localPort: number;
+}
+
+export class DownstreamRequest implements RequestView {
+  readonly head: RequestHead;
+  readonly peer: PeerFacts;
+  listenerPlan: ListenerPlan;
+  host = '';
+  authority = '';
+  path = '/';
+  query = '';
+  private isTrustedPeer = false;
+
+  constructor(head: RequestHead, peer: PeerFacts, plan: ListenerPlan) {
+    this.head = head;
+    this.peer = peer;
+    this.listenerPlan = plan;
+  }
+
+  get listener(): string {
+    return this.listenerPlan.name;
+  }
+
+  get localPort(): number {
+    return this.peer.localPort;
+  }
+
+  get scheme(): 'http' | 'https' {
+    return this.peer.scheme;
+  }
+
+  get method(): string {
+    return this.head.method;
+  }
+
+  get peerAddress(): string {
+    return this.peer.address;
+  }
+
+  get peerPrincipal(): string | undefined {
+    return this.peer.principal;
+  }
+
+  /** Whether what it says about the way so far is believed. */
+  get comesFromProxy(): boolean {
+    return this.isTrustedPeer;
+  }
+
+  get clientAddress(): string {
+    if (!this.isTrustedPeer) return this.peer.address;
+    const hops = this.head.fields.all('x-forwarded-for');
+    return hops.length === 0
+      ? this.peer.address
+      : clientOf(this.peer.address, hops.join(','), this.listenerPlan.proxies);
+  }
+
+  header(name: string): string | undefined {
+    return this.head.fields.first(name);
+  }
+
+  headers(name: string): readonly string[] {
+    return this.head.fields.all(name);
+  }
+
+  get isSecure(): boolean {
+    return this.peer.scheme === 'https';
+  }
+
+  /** For a request that could not be read. */
+  clear(): void {
+    this.host = this.authority = this.query = '';
+    this.path = '/';
+  }
+
+  /** Reads target and Host of the head just parsed. */
+  read(plan: ListenerPlan): Refusal | undefined {
+    this.listenerPlan = plan;
+    this.isTrustedPeer = plan.proxies.trusts(this.peer.address);
+    const { head } = this;
+    if (head.method === 'CONNECT') return refusals.connect;
+    this.authority = head.hostField;
+    let { target } = head;
+    if (target.charCodeAt(0) !== SLASH) {
+      if (target === '*') return this.readAsterisk();
+      const absolute = ABSOLUTE.exec(target);
+      if (!absolute || absolute[1]?.toLowerCase() !== this.scheme) return refusals.target;
+      const authority = absolute[2] as string;
+      // Two names for one place may differ in case only.
+      if (head.minor === 1 && authority.toLowerCase() !== head.hostField.toLowerCase())
+        return refusals.host;
+      this.authority = authority;
+      target = absolute[3] as string;
+      if (target.charCodeAt(0) !== SLASH) target = `/${target}`;
+    }
+    return this.readHost() ?? this.readPath(target);
+  }
+
+  private readAsterisk(): Refusal | undefined {
+    if (this.head.method !== 'OPTIONS') return refusals.target;
+    this.path = '*';
+    this.query = '';
+    return this.readHost();
+  }
+
+  private readHost(): Refusal | undefined {
+    if (this.authority === '' && this.head.minor === 0) {
+      this.host = '';
+      return undefined;
+    }
+    const host = hostOf(this.authority);
+    if (host === undefined) return refusals.host;
+    this.host = host;
+    return undefined;
+  }
+
+  private readPath(target: string): Refusal | undefined {
+    const mark = target.indexOf('?');
+    const path = canonicalPath(mark < 0 ? target : target.slice(0, mark), this.listenerPlan.path);
+    if (path === undefined) return refusals.path;
+    this.path = path;
+    this.query = mark < 0 ? '' : target.slice(mark + 1);
+    return undefined;
+  }
+}
+
+const SLASH = 47;
+const ABSOLUTE = /^(https?):\/\/([^/?]*)(.*)$/i;

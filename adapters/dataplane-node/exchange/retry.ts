@@ -1,0 +1,71 @@
+// When a try is worth repeating. Names of the conditions are Envoy's.
+import type { RetryPlan } from '#engine/model/snapshot.ts';
+import type { ResponseHead } from '../http1/response-head.ts';
+import type { TryFailure } from './failures.ts';
+
+/** Repeating these changes nothing (RFC 9110 9.2.2). */
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE', 'PROPFIND']);
+
+export const isIdempotent = (method: string): boolean => IDEMPOTENT.has(method);
+
+interface Conditions {
+  readonly connect: boolean;
+  readonly reset: boolean;
+  /** By status; 0 where not. */
+  readonly statuses: Uint8Array;
+  /** By value of the response's grpc-status. */
+  readonly grpcStatuses: ReadonlySet<string>;
+}
+
+const compiled = new WeakMap<RetryPlan, Conditions>();
+
+const compile = (plan: RetryPlan): Conditions => {
+  const on = new Set(plan.on);
+  const statuses = new Uint8Array(1000);
+  if (on.has('5xx')) statuses.fill(1, 500, 600);
+  if (on.has('gateway-error')) statuses.fill(1, 502, 505);
+  if (on.has('retriable-4xx')) statuses[409] = 1;
+  for (const each of on) if (/^[1-5][0-9][0-9]$/.test(each)) statuses[Number(each)] = 1;
+  const grpcStatuses = new Set<string>();
+  if (on.has('cancelled')) grpcStatuses.add('1');
+  if (on.has('unavailable')) grpcStatuses.add('14');
+  return {
+    connect: on.has('connect-failure') || on.has('5xx'),
+    reset: on.has('reset') || on.has('5xx'),
+    statuses,
+    grpcStatuses,
+  };
+};
+
+const conditionsOf = (plan: RetryPlan): Conditions => {
+  let conditions = compiled.get(plan);
+  if (!conditions) compiled.set(plan, (conditions = compile(plan)));
+  return conditions;
+};
+
+/** Nothing was sent when no connection came about, so even a POST may be tried elsewhere. */
+export const retriesFailure = (plan: RetryPlan, failure: TryFailure, method: string): boolean => {
+  const conditions = conditionsOf(plan);
+  if (failure === 'connect' || failure === 'connect-timeout') return conditions.connect;
+  if (failure !== 'reset' && failure !== 'partial' && failure !== 'timeout') return false;
+  return conditions.reset && isIdempotent(method);
+};
+
+export const retriesResponse = (plan: RetryPlan, head: ResponseHead, method: string): boolean => {
+  if (!isIdempotent(method)) return false;
+  const conditions = conditionsOf(plan);
+  if (conditions.statuses[head.status] === 1) return true;
+  if (conditions.grpcStatuses.size === 0) return false;
+  const grpcStatus = head.header('grpc-status');
+  return grpcStatus !== undefined && conditions.grpcStatuses.has(grpcStatus);
+};
+
+/** Full jitter over a doubling pause, at most ten times the first. `retry` counts from 1. */
+export const backoffMs = (plan: RetryPlan, retry: number, random: () => number): number =>
+  random() * Math.min(plan.backoffMs * 2 ** (retry - 1), plan.backoffMs * 10);
+
+/** Whole seconds only; 0 when the answer does not say. */
+export const retryAfterMs = (head: ResponseHead): number => {
+  const value = head.header('retry-after');
+  return value !== undefined && /^[0-9]{1,6}$/.test(value) ? Number(value) * 1000 : 0;
+};

@@ -1,0 +1,190 @@
+// Weir's own proxy as a DataPlane: listeners in front, the pipeline in the middle, upstreams behind.
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Feature } from '#engine/model/features.ts';
+import type { Listener } from '#engine/model/snapshot.ts';
+import type { Sample } from '#engine/model/telemetry.ts';
+import type { Pipeline } from '#engine/pipeline/exchange.ts';
+import type { Clock, Random } from '#engine/ports/clock.ts';
+import type { DataPlane, PlaneView, SampleFacts } from '#engine/ports/data-plane.ts';
+import type { AccessEntry } from './access.ts';
+import { capabilities } from './capabilities.ts';
+import { Deadlines } from './deadlines.ts';
+import { planOf } from './downstream/listener-plan.ts';
+import { activeView, type PlaneContext } from './exchange/context.ts';
+import { type BoundAddress, BoundListener } from './listener.ts';
+import { isLate } from './overload.ts';
+import { Samples } from './samples.ts';
+import { Upstreams } from './upstream/upstreams.ts';
+
+export interface NodePlaneOptions {
+  /** Called at every activation; may throw, then nothing changes. */
+  readonly pipeline: (view: PlaneView, previous: Pipeline | undefined) => Pipeline;
+  readonly reporter: Sample['reporter'];
+  readonly clock?: Clock;
+  readonly random?: Random;
+  /** Policy port to real port, 0 for any free one. A port that is not in it is bound as policy says. */
+  readonly listenPorts?: ReadonlyMap<number, number>;
+  /** Bound instead of `0.0.0.0`. */
+  readonly defaultAddress?: string;
+  /** One call per exchange, at its end. Must be quick. */
+  readonly onAccess?: (entry: AccessEntry) => void;
+  readonly log?: (message: string, error?: unknown) => void;
+}
+
+export interface NodePlaneStats {
+  /** Callers' connections. */
+  readonly connections: number;
+  readonly exchanges: number;
+  readonly upstreamConnections: number;
+  /** How late the event loop was at last look. */
+  readonly lagMs: number;
+}
+
+export interface NodePlane extends DataPlane {
+  addresses(): readonly BoundAddress[];
+  stats(): NodePlaneStats;
+}
+
+const systemClock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
+
+const NO_PIPELINE: Pipeline = {
+  revision: 0,
+  isProtectedHeader: () => false,
+  wantsBody: () => false,
+  handle: () => ({
+    type: 'respond',
+    status: 503,
+    error: 'Service Unavailable',
+    reason: 'no policy yet',
+    flag: 'NC',
+    headers: [],
+  }),
+  respond: () => {},
+  transformBody: () => undefined,
+};
+
+const DRAIN_LOOK_MS = 20;
+
+export const createNodePlane = (options: NodePlaneOptions): NodePlane => new Plane(options);
+
+class Plane implements NodePlane {
+  readonly capabilities: ReadonlySet<Feature> = capabilities;
+  private readonly options: NodePlaneOptions;
+  private readonly deadlines: Deadlines;
+  private readonly counts: Samples;
+  private readonly upstreams: Upstreams;
+  private readonly context: PlaneContext;
+  private listeners: ReadonlyMap<string, BoundListener> = new Map();
+  private pipeline: Pipeline | undefined;
+  private isClosed = false;
+
+  constructor(options: NodePlaneOptions) {
+    const clock = options.clock ?? systemClock;
+    const random = options.random ?? Math.random;
+    this.options = options;
+    this.deadlines = new Deadlines(() => clock.monotonic());
+    this.counts = new Samples({
+      clock,
+      reporter: options.reporter,
+      revision: () => this.pipeline?.revision ?? 0,
+    });
+    this.upstreams = new Upstreams({
+      deadlines: this.deadlines,
+      monotonic: () => clock.monotonic(),
+      random,
+    });
+    this.context = {
+      clock,
+      random,
+      deadlines: this.deadlines,
+      samples: this.counts,
+      onAccess: options.onAccess,
+      log: options.log ?? (() => {}),
+      isOverloaded: () => isLate(this.deadlines.lagMs, random),
+      active: activeView(NO_PIPELINE, new Map()),
+      isDraining: false,
+      exchanges: 0,
+    };
+  }
+
+  async activate(view: PlaneView): Promise<void> {
+    const pipeline = this.options.pipeline(view, this.pipeline);
+    const upstreams = this.upstreams.prepare(view.snapshot);
+    const listeners = await this.bind(view.snapshot.listeners);
+    this.deadlines.start();
+    this.counts.start();
+    this.pipeline = pipeline;
+    this.context.active = activeView(pipeline, upstreams.commit());
+    for (const { listener, plan } of listeners.values()) listener.plan = plan;
+    const kept = new Map([...listeners].map(([key, { listener }]) => [key, listener]));
+    for (const [key, listener] of this.listeners) if (!kept.has(key)) listener.stop();
+    this.listeners = kept;
+  }
+
+  samples(): AsyncIterable<SampleFacts> {
+    return this.counts.read();
+  }
+
+  addresses(): readonly BoundAddress[] {
+    return [...this.listeners.values()].map((listener) => listener.bound);
+  }
+
+  stats(): NodePlaneStats {
+    let connections = 0;
+    let upstreamConnections = 0;
+    for (const listener of this.listeners.values()) connections += listener.connections.size;
+    for (const upstream of this.upstreams.all) upstreamConnections += upstream.connections;
+    const { exchanges } = this.context;
+    return { connections, exchanges, upstreamConnections, lagMs: this.deadlines.lagMs };
+  }
+
+  async drain(deadlineMs: number): Promise<void> {
+    this.context.isDraining = true;
+    for (const listener of this.listeners.values()) listener.stop();
+    const { clock } = this.context;
+    const until = clock.monotonic() + deadlineMs;
+    while (this.stats().connections > 0 && clock.monotonic() < until) await sleep(DRAIN_LOOK_MS);
+    for (const listener of this.listeners.values()) listener.destroy();
+  }
+
+  async close(): Promise<void> {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    for (const listener of this.listeners.values()) listener.destroy();
+    this.upstreams.close();
+    this.counts.close();
+    this.deadlines.stop();
+  }
+
+  /** Binds what is not bound yet; on failure lets go of it again. */
+  private async bind(
+    wanted: readonly Listener[],
+  ): Promise<ReadonlyMap<string, { listener: BoundListener; plan: ReturnType<typeof planOf> }>> {
+    const bound = new Map<string, { listener: BoundListener; plan: ReturnType<typeof planOf> }>();
+    const fresh: BoundListener[] = [];
+    try {
+      for (const each of wanted) {
+        const plan = planOf(each);
+        const address = this.addressOf(each);
+        const key = `${address}:${each.port}`;
+        let listener = this.listeners.get(key);
+        if (!listener) {
+          listener = new BoundListener(plan, this.context);
+          await listener.listen(address, this.options.listenPorts?.get(each.port) ?? each.port);
+          fresh.push(listener);
+        }
+        bound.set(key, { listener, plan });
+      }
+    } catch (error) {
+      for (const listener of fresh) listener.destroy();
+      throw error;
+    }
+    return bound;
+  }
+
+  private addressOf(listener: Listener): string {
+    return listener.address === '0.0.0.0'
+      ? (this.options.defaultAddress ?? listener.address)
+      : listener.address;
+  }
+}

@@ -1,0 +1,62 @@
+// One address of an upstream: its idle connections, what is going on there, and how well it is doing.
+import type { UpstreamEndpoint } from '#engine/model/snapshot.ts';
+import type { UpstreamConnection } from './connection.ts';
+
+/** Time constant of the latency average. */
+const DECAY_MS = 10_000;
+
+export class EndpointState {
+  readonly address: string;
+  readonly port: number;
+  /** `address:port` */
+  readonly name: string;
+  weight: number;
+  /** Requests under way. */
+  active = 0;
+  /** Newest last. */
+  readonly idle: UpstreamConnection[] = [];
+  /** False once policy no longer lists it. */
+  isListed = true;
+  /** Verdict of the active health check. */
+  isHealthy = true;
+  isEjected = false;
+  /** Start of its slow start: when it was added, or came back. Monotonic milliseconds. */
+  since: number;
+  private latencyMs = 0;
+  private measuredAt = 0;
+
+  constructor(endpoint: UpstreamEndpoint, now: number) {
+    this.address = endpoint.address;
+    this.port = endpoint.port;
+    this.name = endpointName(endpoint);
+    this.weight = endpoint.weight;
+    this.since = now;
+  }
+
+  get isUsable(): boolean {
+    return this.isHealthy && !this.isEjected;
+  }
+
+  /** Peak-sensitive moving average: jumps up at once, comes down slowly. */
+  observe(latencyMs: number, now: number): void {
+    if (latencyMs >= this.latencyMs || this.measuredAt === 0) this.latencyMs = latencyMs;
+    else {
+      const share = 1 - Math.exp((this.measuredAt - now) / DECAY_MS);
+      this.latencyMs += (latencyMs - this.latencyMs) * share;
+    }
+    this.measuredAt = now;
+  }
+
+  /** Expected wait of one more request, relative to others; what has never been measured is tried first, once. */
+  cost(now: number): number {
+    if (this.measuredAt === 0) return this.active === 0 ? 0 : 1000 * (this.active + 1);
+    const idleMs = now - this.measuredAt;
+    const latency = idleMs > 100 ? this.latencyMs * Math.exp(-idleMs / DECAY_MS) : this.latencyMs;
+    return (latency + 0.01) * (this.active + 1);
+  }
+}
+
+export const endpointName = (endpoint: Pick<UpstreamEndpoint, 'address' | 'port'>): string =>
+  endpoint.address.includes(':')
+    ? `[${endpoint.address}]:${endpoint.port}`
+    : `${endpoint.address}:${endpoint.port}`;

@@ -1,0 +1,252 @@
+// One upstream at run time: its endpoints, the connections to them and the limits on both. It outlives snapshots, so that an
+// activation neither drops connections nor forgets how endpoints are doing.
+import type tls from 'node:tls';
+import type { Upstream } from '#engine/model/snapshot.ts';
+import type { Random } from '#engine/ports/clock.ts';
+import { type Balancer, createBalancer, type PickFacts } from '../balancer/balancer.ts';
+import { EndpointSet } from '../balancer/endpoint-set.ts';
+import type { Deadline, Deadlines } from '../deadlines.ts';
+import type { UpstreamClient } from './client.ts';
+import { type ConnectionOwner, UpstreamConnection } from './connection.ts';
+import { EndpointState, endpointName } from './endpoint.ts';
+import { OutlierDetector } from './outlier.ts';
+import { RetryBudget } from './retry-budget.ts';
+
+/** A client of the pool. `endpoint` is set by `acquire`, and set anew when a waiting client gets another connection. */
+export interface PoolClient extends UpstreamClient, PickFacts {
+  endpoint: EndpointState | undefined;
+  connection: UpstreamConnection | undefined;
+  /** A reused connection has just proved stale; take a new one. */
+  readonly wantsFresh: boolean;
+}
+
+export type Acquired = 'started' | 'no-endpoint' | 'overflow';
+
+export interface UpstreamDeps {
+  readonly deadlines: Deadlines;
+  readonly monotonic: () => number;
+  readonly random: Random;
+}
+
+export class UpstreamState implements ConnectionOwner {
+  plan: Upstream;
+  readonly retries = new RetryBudget();
+  /** Requests under way. */
+  active = 0;
+  connections = 0;
+  set: EndpointSet;
+  private readonly deps: UpstreamDeps;
+  private readonly byName = new Map<string, EndpointState>();
+  private readonly outliers: OutlierDetector;
+  private readonly waiting: PoolClient[] = [];
+  private balancer: Balancer;
+  private tls: tls.ConnectionOptions | undefined;
+  /** Connections made under an older identity are not used again. */
+  private generation = 0;
+  private isRetired = false;
+
+  constructor(plan: Upstream, tlsOptions: tls.ConnectionOptions | undefined, deps: UpstreamDeps) {
+    this.plan = plan;
+    this.tls = tlsOptions;
+    this.deps = deps;
+    this.balancer = createBalancer(plan.loadBalancing.policy, deps.random);
+    this.outliers = new OutlierDetector(deps, () => this.refresh());
+    this.set = this.list(plan);
+  }
+
+  get connectTimeoutMs(): number {
+    return this.plan.pool.connectTimeoutMs;
+  }
+
+  get maxRequestsPerConnection(): number {
+    return this.plan.pool.maxRequestsPerConnection;
+  }
+
+  get endpoints(): Iterable<EndpointState> {
+    return this.byName.values();
+  }
+
+  /** Takes over what a new snapshot says. `tlsOptions` is undefined for plain connections. */
+  update(plan: Upstream, tlsOptions: tls.ConnectionOptions | undefined): void {
+    const previous = this.plan;
+    if (previous === plan) return;
+    this.plan = plan;
+    this.isRetired = false;
+    if (previous.loadBalancing.policy !== plan.loadBalancing.policy)
+      this.balancer = createBalancer(plan.loadBalancing.policy, this.deps.random);
+    if (JSON.stringify(previous.tls) !== JSON.stringify(plan.tls)) {
+      this.generation++;
+      for (const endpoint of this.byName.values()) closeIdle(endpoint);
+    }
+    this.tls = tlsOptions;
+    this.set = this.list(plan);
+  }
+
+  /** No longer in the snapshot: what is under way ends in peace, nothing is kept for later. */
+  retire(): void {
+    this.isRetired = true;
+    this.outliers.close();
+    for (const endpoint of this.byName.values()) closeIdle(endpoint);
+  }
+
+  /** Chooses an endpoint and a connection. `onConnected` may come before this returns. */
+  acquire(client: PoolClient): Acquired {
+    const { pool } = this.plan;
+    if (this.active >= pool.maxRequests) return 'overflow';
+    const { set } = this;
+    if (set.size === 0) return 'no-endpoint';
+    const endpoint =
+      set.size === 1
+        ? (set.endpoints[0] as EndpointState)
+        : this.balancer.pick(set, client, this.deps.monotonic());
+    const idle = client.wantsFresh ? undefined : endpoint.idle.pop();
+    if (idle) {
+      this.begin(client, endpoint);
+      client.connection = idle;
+      idle.serve(client, true);
+      return 'started';
+    }
+    if (this.connections < pool.maxConnections || this.evictIdle()) {
+      this.begin(client, endpoint);
+      this.open(client, endpoint);
+      return 'started';
+    }
+    if (this.waiting.length >= pool.maxPendingRequests) return 'overflow';
+    this.begin(client, endpoint);
+    this.waiting.push(client);
+    return 'started';
+  }
+
+  /** The try is over, one way or the other. Once per `acquire` that started. */
+  end(client: PoolClient): void {
+    const { endpoint } = client;
+    if (!endpoint) return;
+    this.active--;
+    endpoint.active--;
+    client.connection = undefined;
+    const place = this.waiting.length > 0 ? this.waiting.indexOf(client) : -1;
+    if (place >= 0) this.waiting.splice(place, 1);
+  }
+
+  /** What came of a try: a status, or 0 for no answer at all. */
+  report(endpoint: EndpointState, status: number, latencyMs: number): void {
+    const now = this.deps.monotonic();
+    // Who refuses fast must not look like who serves fast.
+    const isRefusal = status === 0 || status === 429 || status === 503;
+    endpoint.observe(isRefusal ? Math.max(latencyMs, REFUSAL_MS) : latencyMs, now);
+    if (this.plan.outlierDetection && !this.isRetired)
+      this.outliers.report(this.plan.outlierDetection, this.byName, { endpoint, status, now });
+  }
+
+  arm(deadline: Deadline, inMs: number): void {
+    this.deps.deadlines.arm(deadline, this.deps.deadlines.now + inMs);
+  }
+
+  onConnected(connection: UpstreamConnection): void {
+    const client = connection.client as PoolClient | undefined;
+    if (client) connection.serve(client, false);
+    else this.onReusable(connection);
+  }
+
+  onReusable(connection: UpstreamConnection): void {
+    const { endpoint } = connection;
+    const isCurrent = connection.generation === this.generation && endpoint.isListed;
+    if (!isCurrent || this.isRetired) {
+      connection.close();
+      return;
+    }
+    const next = this.waiting.shift();
+    if (next === undefined) {
+      endpoint.idle.push(connection);
+      this.arm(connection, this.plan.pool.idleTimeoutMs || Number.POSITIVE_INFINITY);
+      return;
+    }
+    if (next.endpoint !== endpoint && next.hashKey !== undefined) {
+      // It has to go to its own endpoint; this connection makes room for one there.
+      connection.close();
+      this.open(next, next.endpoint as EndpointState);
+      return;
+    }
+    (next.endpoint as EndpointState).active--;
+    endpoint.active++;
+    next.endpoint = endpoint;
+    next.connection = connection;
+    connection.serve(next, true);
+  }
+
+  onClosed(connection: UpstreamConnection): void {
+    this.connections--;
+    this.deps.deadlines.disarm(connection);
+    const { idle } = connection.endpoint;
+    const place = idle.indexOf(connection);
+    if (place >= 0) idle.splice(place, 1);
+    if (this.waiting.length === 0 || this.connections >= this.plan.pool.maxConnections) return;
+    const next = this.waiting.shift() as PoolClient;
+    this.open(next, next.endpoint as EndpointState);
+  }
+
+  /** Health or ejection changed. */
+  refresh(): void {
+    const listed = [...this.byName.values()].filter((each) => each.weight > 0);
+    const usable = listed.filter((each) => each.isUsable);
+    const isPanic =
+      usable.length < listed.length &&
+      usable.length * 100 < listed.length * this.plan.panicThreshold;
+    this.set = new EndpointSet(isPanic ? listed : usable, {
+      isPanic,
+      slowStartMs: this.plan.loadBalancing.slowStartMs,
+    });
+  }
+
+  private list(plan: Upstream): EndpointSet {
+    const names = new Set(plan.endpoints.map(endpointName));
+    for (const [name, endpoint] of this.byName)
+      if (!names.has(name)) {
+        endpoint.isListed = false;
+        closeIdle(endpoint);
+        this.byName.delete(name);
+      }
+    for (const each of plan.endpoints) {
+      const known = this.byName.get(endpointName(each));
+      if (known) known.weight = each.weight;
+      else this.byName.set(endpointName(each), new EndpointState(each, this.deps.monotonic()));
+    }
+    if (!plan.outlierDetection) this.outliers.close();
+    this.refresh();
+    return this.set;
+  }
+
+  private begin(client: PoolClient, endpoint: EndpointState): void {
+    client.endpoint = endpoint;
+    this.active++;
+    endpoint.active++;
+  }
+
+  private open(client: PoolClient, endpoint: EndpointState): void {
+    this.connections++;
+    const connection = new UpstreamConnection(this, endpoint, {
+      generation: this.generation,
+      tls: this.tls,
+    });
+    connection.client = client;
+    client.connection = connection;
+  }
+
+  /** Makes room for a connection to a busy endpoint at the cost of an idle one elsewhere. */
+  private evictIdle(): boolean {
+    for (const endpoint of this.byName.values()) {
+      const idle = endpoint.idle.shift();
+      if (!idle) continue;
+      idle.close();
+      return true;
+    }
+    return false;
+  }
+}
+
+/** Latency that a refusal counts as. */
+const REFUSAL_MS = 5000;
+
+const closeIdle = (endpoint: EndpointState): void => {
+  for (const connection of endpoint.idle.splice(0)) connection.close();
+};

@@ -1,0 +1,62 @@
+// All upstreams of the plane. Snapshots come and go; what is known of an upstream stays.
+import { readFileSync } from 'node:fs';
+import tls from 'node:tls';
+import type { Snapshot, Upstream } from '#engine/model/snapshot.ts';
+import { type UpstreamDeps, UpstreamState } from './upstream-state.ts';
+
+/** Checked and ready; `commit` cannot fail. */
+export interface PreparedUpstreams {
+  commit(): ReadonlyMap<string, UpstreamState>;
+}
+
+export class Upstreams {
+  private readonly deps: UpstreamDeps;
+  private byId = new Map<string, UpstreamState>();
+
+  constructor(deps: UpstreamDeps) {
+    this.deps = deps;
+  }
+
+  /** Throws for certificates that cannot be used; nothing has changed then. */
+  prepare(snapshot: Snapshot): PreparedUpstreams {
+    const plans = Object.entries(snapshot.upstreams).map(
+      ([id, plan]) => [id, plan, tlsOptionsOf(plan)] as const,
+    );
+    return {
+      commit: () => {
+        const next = new Map<string, UpstreamState>();
+        for (const [id, plan, tlsOptions] of plans) {
+          const known = this.byId.get(id);
+          known?.update(plan, tlsOptions);
+          next.set(id, known ?? new UpstreamState(plan, tlsOptions, this.deps));
+        }
+        for (const [id, state] of this.byId) if (!next.has(id)) state.retire();
+        this.byId = next;
+        return next;
+      },
+    };
+  }
+
+  get all(): Iterable<UpstreamState> {
+    return this.byId.values();
+  }
+
+  close(): void {
+    for (const state of this.byId.values()) state.retire();
+  }
+}
+
+const tlsOptionsOf = (plan: Upstream): tls.ConnectionOptions | undefined => {
+  if (!plan.tls) return undefined;
+  const { ca, caFile, serverName, insecureSkipVerify } = plan.tls;
+  const authorities = ca ?? (caFile === undefined ? undefined : readFileSync(caFile, 'utf8'));
+  return {
+    secureContext: tls.createSecureContext({
+      minVersion: 'TLSv1.2',
+      ...(authorities !== undefined && { ca: authorities }),
+    }),
+    rejectUnauthorized: !insecureSkipVerify,
+    ALPNProtocols: ['http/1.1'],
+    ...(serverName !== undefined && { servername: serverName }),
+  };
+};
