@@ -2,6 +2,7 @@
 // message, what was in force before stays in force.
 import { type AgentState, initialAgent, messagesOf, receive, viewOf } from '#engine/agent/agent.ts';
 import { type ControlMessage, parseMessage } from '#engine/model/control-message.ts';
+import { EngineError } from '#engine/model/errors.ts';
 import { formatPosition } from '#engine/model/position.ts';
 import type { Scope } from '#engine/model/scope.ts';
 import type { Ack } from '#engine/model/telemetry.ts';
@@ -72,35 +73,44 @@ export class Follower {
     return this.#refused.size > 0;
   }
 
-  /** Serves what was saved last and can still be trusted and enforced. */
+  /** Serves what was saved last and can still be trusted and enforced. Throws ERR_PORT_TAKEN. */
   async recover(): Promise<void> {
     const { store, log } = this.#deps;
     for (const saved of await store.load(log)) {
-      const refusal = await this.#recoverFrom(saved);
-      if (refusal === undefined) return;
-      await store.putAside(saved);
-      log(`the last good state in ${saved.name} is put aside and not used: ${refusal}`);
+      const { state, sealed, refusal } = await this.#read(saved);
+      if (refusal !== undefined) {
+        await store.putAside(saved);
+        log(`the last good state in ${saved.name} is put aside and not used: ${refusal}`);
+        continue;
+      }
+      try {
+        await this.#activate(state);
+        this.#adopt(state, sealed);
+        return;
+      } catch (error) {
+        if (error instanceof EngineError && error.code === 'ERR_PORT_TAKEN') throw error;
+        log(`the last good state in ${saved.name} cannot be enforced: ${reasonOf(error)}`);
+      }
     }
   }
 
-  async #recoverFrom(saved: SavedState): Promise<string | undefined> {
+  async #read(saved: SavedState) {
     const { mesh, scope } = this.#options;
     let state = initialAgent(mesh, scope);
     const sealed = new Map<number, Uint8Array>();
+    let refusal: string | undefined;
     try {
       for (const bytes of saved.messages) {
         const message = parseMessage(await this.#deps.verifier.open(bytes));
         const [next, { outcome, reason }] = receive(state, message);
-        if (outcome !== 'applied') return reason ?? outcome;
+        if (outcome !== 'applied') refusal ??= reason ?? outcome;
         state = next;
         sealed.set(message.position, bytes);
       }
-      await this.#activate(state);
     } catch (error) {
-      return reasonOf(error);
+      refusal = reasonOf(error);
     }
-    this.#adopt(state, sealed);
-    return undefined;
+    return { state, sealed, refusal };
   }
 
   /** The ack to send, if there is something to say. Calls are made one after the other. */

@@ -23,9 +23,9 @@ const place = () =>
   placeView({ inbound: { host: '10.1.2.3', port: 4001 }, app: { host: '127.0.0.1', port: 9001 } });
 
 describe('a sidecar’s view', () => {
-  it('listens where this machine was told to', () => {
+  it('listens where this machine was told to, under the port of the application', () => {
     const [inbound] = place()(view).snapshot.listeners;
-    expect(inbound).toMatchObject({ name: 'inbound', address: '10.1.2.3', port: 4001 });
+    expect(inbound).toMatchObject({ name: 'inbound', address: '10.1.2.3', port: 9001 });
   });
 
   it('has the application in place of its placeholder, and nothing else changed', () => {

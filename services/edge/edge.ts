@@ -1,0 +1,57 @@
+// The north-south preset: an agent whose data plane serves the listeners of one Gateway.
+import type { BoundAddress } from '#adapters/dataplane-node/listener.ts';
+import { edgeScope } from '#engine/model/scope.ts';
+import { createAccessLog } from '../agent/access-log.ts';
+import { type Agent, startAgent } from '../agent/agent.ts';
+import type { Surroundings } from '../agent/connection.ts';
+import { mustBeFree } from '../agent/free-port.ts';
+import { version } from '../agent/release.ts';
+import { createWeirPlane } from '../agent/weir-plane.ts';
+import type { EdgeConfig } from './config.ts';
+
+export interface EdgeDeps extends Surroundings {
+  /** Where the access log goes, if it is on. */
+  readonly write: (text: string) => void;
+}
+
+export interface Edge extends Agent {
+  /** Where it listens, once there is a policy. */
+  addresses(): readonly BoundAddress[];
+}
+
+export const startEdge = async (
+  config: Pick<EdgeConfig, 'agent' | 'mesh' | 'gateway' | 'admin' | 'listenPorts' | 'accessLog'>,
+  deps: EdgeDeps,
+): Promise<Edge> => {
+  for (const port of config.listenPorts.values())
+    await mustBeFree({ host: '0.0.0.0', port }, 'WEIR_LISTEN_PORTS');
+  const access = config.accessLog === 'json' ? createAccessLog(deps.write) : undefined;
+  const plane = createWeirPlane({
+    clock: deps.time,
+    reporter: 'source',
+    listenPorts: config.listenPorts,
+    log: deps.log,
+    ...(access ? { onAccess: (entry) => access.record(entry) } : {}),
+  });
+  const agent = await startAgent(
+    {
+      agent: config.agent,
+      mesh: config.mesh,
+      scope: edgeScope(config.gateway),
+      version,
+      own: { name: config.gateway, app: config.gateway },
+      admin: config.admin,
+    },
+    { ...deps, plane },
+  );
+  return {
+    addresses: () => plane.addresses(),
+    adminUrl: agent.adminUrl,
+    status: () => agent.status(),
+    drain: (deadlineMs) => agent.drain(deadlineMs),
+    close: async () => {
+      await agent.close();
+      access?.flush();
+    },
+  };
+};

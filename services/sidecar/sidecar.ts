@@ -1,0 +1,88 @@
+// The east-west preset: an agent beside one application. It takes the application's traffic in and announces it.
+import { sidecarScope } from '#engine/model/scope.ts';
+import type { Workload } from '#engine/model/telemetry.ts';
+import { createAccessLog } from '../agent/access-log.ts';
+import { type Agent, startAgent } from '../agent/agent.ts';
+import type { Surroundings } from '../agent/connection.ts';
+import { mustBeFree } from '../agent/free-port.ts';
+import { version } from '../agent/release.ts';
+import { createWeirPlane } from '../agent/weir-plane.ts';
+import { acceptsConnections } from './application.ts';
+import type { SidecarConfig } from './config.ts';
+import { placeView } from './inbound.ts';
+
+export interface SidecarDeps extends Surroundings {
+  /** Where the access log goes, if it is on. */
+  readonly write: (text: string) => void;
+}
+
+export interface Sidecar extends Agent {
+  /** Where traffic for the application comes in; undefined before there is a policy for it. */
+  inbound(): { readonly host: string; readonly port: number } | undefined;
+}
+
+const LOOK_MS = 1000;
+
+export const startSidecar = async (
+  config: Omit<SidecarConfig, 'command'>,
+  deps: SidecarDeps,
+): Promise<Sidecar> => {
+  await mustBeFree(config.inbound, 'WEIR_INBOUND');
+  const access = config.accessLog === 'json' ? createAccessLog(deps.write) : undefined;
+  const plane = createWeirPlane({
+    clock: deps.time,
+    reporter: 'destination',
+    listenPorts: new Map([[config.app.port, config.inbound.port]]),
+    log: deps.log,
+    ...(access ? { onAccess: (entry) => access.record(entry) } : {}),
+  });
+  const { namespace, workload: name, labels } = config;
+  let isAppUp = false;
+  const look = async (): Promise<void> => {
+    isAppUp = await acceptsConnections(config.app);
+  };
+  await look();
+  const stopLooking = deps.time.every(LOOK_MS, () => void look());
+  const inbound = () => {
+    const [bound] = plane.addresses();
+    return bound && { host: config.advertise, port: bound.port };
+  };
+  // Announced without endpoints until they can be called: control then knows what to compile, and nobody is sent here.
+  const workload = (): Workload => {
+    const at = isAppUp ? inbound() : undefined;
+    return { namespace, name, labels, endpoints: at ? [{ address: at.host, port: at.port }] : [] };
+  };
+  let agent: Agent;
+  try {
+    agent = await startAgent(
+      {
+        agent: config.agent,
+        mesh: config.mesh,
+        scope: sidecarScope(namespace, name),
+        version,
+        own: { name, app: labels['app'] ?? name },
+        admin: config.admin,
+      },
+      {
+        ...deps,
+        plane,
+        workload,
+        prepare: placeView({ inbound: config.inbound, app: config.app }),
+      },
+    );
+  } catch (error) {
+    stopLooking();
+    throw error;
+  }
+  return {
+    inbound,
+    adminUrl: agent.adminUrl,
+    status: () => agent.status(),
+    drain: (deadlineMs) => agent.drain(deadlineMs),
+    close: async () => {
+      stopLooking();
+      await agent.close();
+      access?.flush();
+    },
+  };
+};
