@@ -47,24 +47,15 @@ export class Fleet {
   }
 
   beat(beat: Heartbeat, nowMs: number): readonly Happening[] {
-    const known = this.#agents.get(beat.agent);
-    const happenings: Happening[] = [];
-    const about = { scope: beat.scope, incarnation: beat.incarnation, version: beat.version };
-    if (!known || known.lost)
-      happenings.push({ type: 'agent.joined', agent: beat.agent, data: about });
-    if (beat.state === 'static' && known?.beat.state !== 'static')
-      happenings.push({ type: 'agent.static', agent: beat.agent, data: about });
+    const { agent } = beat;
+    const known = this.#agents.get(agent);
     if (!known || known.lost || !servesTheSame(known.beat, beat)) this.#isTouched = true;
-    const same = known?.beat.incarnation === beat.incarnation && known.beat.scope === beat.scope;
-    this.#agents.set(beat.agent, {
-      ...(same && known.lastRejection ? { lastRejection: known.lastRejection } : {}),
-      beat,
-      seenMs: nowMs,
-      lost: false,
-      // An ack may be ahead of a heartbeat that was written before it.
-      position: same ? Math.max(known.position, beat.position) : beat.position,
-      revision: same && known.position > beat.position ? known.revision : beat.revision,
-    });
+    this.#agents.set(agent, { ...progress(known, beat), beat, seenMs: nowMs, lost: false });
+    const data = { scope: beat.scope, incarnation: beat.incarnation, version: beat.version };
+    const happenings: Happening[] = [];
+    if (!known || known.lost) happenings.push({ type: 'agent.joined', agent, data });
+    if (beat.state === 'static' && known?.beat.state !== 'static')
+      happenings.push({ type: 'agent.static', agent, data });
     return happenings;
   }
 
@@ -155,8 +146,10 @@ export class Fleet {
     if (!this.#isTouched) return false;
     this.#isTouched = false;
     const scopes = new Set([...this.#agents.values()].map(({ beat }) => beat.scope));
-    const features = [...scopes].map((scope) => [scope, [...(this.capabilities(scope) ?? [])]]);
-    const text = JSON.stringify([this.workloads(), features.toSorted()]);
+    const features = [...scopes]
+      .toSorted((a, b) => (a < b ? -1 : 1))
+      .map((scope) => [scope, [...(this.capabilities(scope) ?? [])]]);
+    const text = JSON.stringify([this.workloads(), features]);
     if (text === this.#compiledText) return false;
     this.#compiledText = text;
     return true;
@@ -187,3 +180,18 @@ const servesTheSame = (before: Heartbeat, now: Heartbeat): boolean =>
   before.capabilities.length === now.capabilities.length &&
   JSON.stringify(before.workload) === JSON.stringify(now.workload) &&
   before.capabilities.every((feature, index) => feature === now.capabilities[index]);
+
+/** What an agent has applied. An ack may be ahead of a heartbeat that was written before it; a new start begins anew. */
+const progress = (
+  known: AgentRecord | undefined,
+  { incarnation, scope, position, revision }: Heartbeat,
+): Pick<AgentRecord, 'position' | 'revision' | 'lastRejection'> => {
+  if (known?.beat.incarnation !== incarnation || known.beat.scope !== scope)
+    return { position, revision };
+  const isAhead = known.position > position;
+  return {
+    position: isAhead ? known.position : position,
+    revision: isAhead ? known.revision : revision,
+    ...(known.lastRejection ? { lastRejection: known.lastRejection } : {}),
+  };
+};

@@ -78,7 +78,6 @@ class Candidate implements Leadership {
   /** The other's lease as last seen, and when it was first seen so. */
   #watched = { epoch: 0, revision: 0, sinceMs: 0 };
   #leader = { instance: '', epoch: 0 };
-  /** At start the lease that our predecessor of the same name left behind is ours; later only the one we held. */
   #first = true;
   #lastEpoch = 0;
   #isClosed = false;
@@ -155,21 +154,31 @@ class Candidate implements Leadership {
   }
 
   async #campaign(): Promise<void> {
-    const { store, instance, time, leaseMs } = this.#options;
-    const entries = await store.entries();
+    const entries = await this.#options.store.entries();
     const newest = Math.max(0, ...entries.map((entry) => epochIn(entry.key)));
     const entry = entries.find((candidate) => candidate.key === leaseKey(newest));
     const lease = leaseOf(entry);
     this.#leader = { instance: lease?.instance ?? '', epoch: newest };
-    const now = time.monotonic();
     const revision = entry?.revision ?? 0;
-    if (this.#watched.epoch !== newest || this.#watched.revision !== revision)
-      this.#watched = { epoch: newest, revision, sinceMs: now };
-    const isFree = newest === 0 || lease?.released === true;
-    const isOurs = lease?.instance === instance && (this.#first || newest === this.#lastEpoch);
+    const watchedMs = this.#watchedFor(newest, revision);
+    if (this.#isOurs(newest, lease)) await this.#take(newest, undefined);
+    else if (watchedMs >= this.#options.leaseMs) await this.#take(newest, revision);
+  }
+
+  /** How long the newest lease has been as it is. */
+  #watchedFor(epoch: number, revision: number): number {
+    const nowMs = this.#options.time.monotonic();
+    if (this.#watched.epoch !== epoch || this.#watched.revision !== revision)
+      this.#watched = { epoch, revision, sinceMs: nowMs };
+    return nowMs - this.#watched.sinceMs;
+  }
+
+  /** Nobody's, or left behind by our predecessor of the same name (asked at start only), or the one we held and lost. */
+  #isOurs(newest: number, lease: Lease | undefined): boolean {
+    const wasFirst = this.#first;
     this.#first = false;
-    if (!isFree && !isOurs && now - this.#watched.sinceMs < leaseMs) return;
-    await this.#take(newest, isFree || isOurs ? undefined : revision);
+    if (newest === 0 || lease?.released === true) return true;
+    return lease?.instance === this.#options.instance && (wasFirst || newest === this.#lastEpoch);
   }
 
   async #take(previous: number, expectedRevision: number | undefined): Promise<void> {

@@ -32,8 +32,8 @@ export class MachineStore {
       const epoch = Number(match[3]);
       if ((newest.get(token)?.epoch ?? -1) > epoch) continue;
       try {
-        const { name, state, v } = decodeJson(value, `state ${key}`) as Envelope;
-        if (v !== 1) throw new Error(`state ${key} has format ${v}`);
+        const { name, state, v } = decodeJson(value, `state ${key}`) as Partial<Envelope>;
+        if (v !== 1 || name === undefined) throw new Error(`state ${key} is of another release`);
         newest.set(token, { epoch, name, state });
       } catch (error) {
         newest.delete(token);

@@ -1,0 +1,23 @@
+// What the fleet looks like from here.
+import type { FleetAnswer } from '#engine/model/api.ts';
+import type { Fleet } from '../fleet.ts';
+import type { Leadership } from '../leadership.ts';
+import type { PolicyLog } from '../policy-log.ts';
+import type { Published } from '../published.ts';
+import type { Time } from '../time.ts';
+
+export interface FleetApiDeps {
+  readonly policy: PolicyLog;
+  readonly fleet: Fleet;
+  readonly published: Published;
+  readonly leadership: Leadership;
+  readonly time: Time;
+}
+
+export const createFleetApi = ({ policy, fleet, published, leadership, time }: FleetApiDeps) => ({
+  status: async (): Promise<FleetAnswer> => ({
+    revision: policy.state.revision,
+    leader: leadership.leader,
+    agents: fleet.statuses(time.monotonic(), (scope) => published.of(scope).position),
+  }),
+});

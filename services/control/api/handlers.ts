@@ -1,0 +1,42 @@
+// Every operation of the table, implemented once.
+import type { ControlDeps, Parts } from '../parts.ts';
+import type { Handlers } from './call.ts';
+import { createExplain } from './explain.ts';
+import { createFleetApi } from './fleet.ts';
+import { createPolicyApi } from './policy.ts';
+import { createRolloutApi } from './rollouts.ts';
+import { createWait } from './wait.ts';
+
+export const createHandlers = (
+  parts: Parts,
+  { time }: ControlDeps,
+  saidRevision: () => number,
+): Handlers => {
+  const { news } = parts;
+  const waitUntilApplied = createWait({
+    ...parts,
+    time,
+    saidRevision,
+    news: (ms) => news.wait(ms),
+  });
+  const policy = createPolicyApi({ ...parts, time, waitUntilApplied });
+  const fleet = createFleetApi({ ...parts, time });
+  const rollouts = createRolloutApi({ ...parts, time });
+  return {
+    'policy.apply': policy.apply,
+    'policy.diff': policy.diff,
+    'policy.get': policy.get,
+    'policy.delete': policy.delete,
+    'policy.history': policy.history,
+    'policy.rollback': policy.rollback,
+    'policy.explain': createExplain({ ...parts, clock: time }),
+    'fleet.status': fleet.status,
+    'rollout.status': rollouts.status,
+    'rollout.start': rollouts.start,
+    'rollout.promote': rollouts.promote,
+    'rollout.abort': rollouts.abort,
+    'rollout.pause': rollouts.pause,
+    'rollout.resume': rollouts.resume,
+    'rollout.retry': rollouts.retry,
+  };
+};

@@ -1,0 +1,217 @@
+// The operations on the policy set.
+import type {
+  ApplyAnswer,
+  ApplyRequest,
+  Caller,
+  DeleteRequest,
+  GetAnswer,
+  GetRequest,
+  HistoryAnswer,
+  HistoryRequest,
+  RollbackRequest,
+  WaitAnswer,
+  WaitFor,
+} from '#engine/model/api.ts';
+import { EngineError } from '#engine/model/errors.ts';
+import type { ResourceId } from '#engine/model/resource.ts';
+import type { Events } from '../events.ts';
+import type { Folded, PolicyLog } from '../policy-log.ts';
+import type { PolicyState } from '../policy-state.ts';
+import type { Ring } from '../ring.ts';
+import type { Time } from '../time.ts';
+import { type Proposal, propose, type Wanted, wantedBy, wantedFor } from './proposal.ts';
+
+const ATTEMPTS = 10;
+
+export interface PolicyApiDeps {
+  readonly policy: PolicyLog;
+  readonly ring: Ring;
+  readonly events: Events;
+  readonly time: Time;
+  readonly waitUntilApplied: (revision: number, wait: WaitFor) => Promise<WaitAnswer>;
+}
+
+interface Intent {
+  readonly author: string;
+  readonly message: string;
+  readonly wanted: (state: PolicyState) => Wanted | Promise<Wanted>;
+  readonly expectRevision?: number | undefined;
+  readonly allOrNothing?: boolean | undefined;
+  readonly wait?: WaitFor | undefined;
+}
+
+export const createPolicyApi = (deps: PolicyApiDeps) => {
+  const { policy, ring } = deps;
+
+  const prepare = async (intent: Intent): Promise<Proposal> => {
+    const base = policy.state;
+    if (intent.expectRevision !== undefined && intent.expectRevision !== base.revision)
+      throw conflict(intent.expectRevision, base.revision);
+    const wanted = await intent.wanted(base);
+    return propose(base, ring.result, wanted, (state) => ring.preview(state));
+  };
+
+  const answerOf = ({ answer }: Proposal, revision: number, dryRun: boolean): ApplyAnswer => ({
+    revision,
+    dryRun,
+    ...answer,
+  });
+
+  /** Tries again on the newest set when somebody else was faster, unless the caller named a revision. */
+  const commit = async (intent: Intent): Promise<ApplyAnswer> => {
+    for (let attempt = 1; ; attempt += 1) {
+      const proposal = await prepare(intent);
+      refuse(proposal, intent.allOrNothing === true);
+      if (proposal.changes.length === 0)
+        return withWait(answerOf(proposal, proposal.base.revision, false), intent.wait);
+      try {
+        const folded = await append(intent, proposal);
+        const applied = answerOf(proposal, folded.commit.revision, false);
+        const changes = applied.changes.map(({ id, change }) => ({ id, change }));
+        return await withWait({ ...applied, changes }, intent.wait);
+      } catch (error) {
+        if (!(error instanceof EngineError) || error.code !== 'ERR_LOG_CONFLICT') throw error;
+        if (attempt === ATTEMPTS) throw conflict(proposal.base.revision, policy.state.revision);
+        await policy.catchUp();
+      }
+    }
+  };
+
+  const append = async (intent: Intent, { base, changes, result }: Proposal): Promise<Folded> => {
+    const folded = await policy.commit({
+      base,
+      changes,
+      author: intent.author,
+      message: intent.message,
+      atMs: deps.time.now(),
+      quarantined: result.quarantined,
+    });
+    const { revision, author, message } = folded.commit;
+    const ids = changes.map(({ id }) => id);
+    deps.events.tell({
+      type: 'policy.committed',
+      subject: `r${revision}`,
+      data: { revision, author, message, changed: ids },
+    });
+    const fresh = result.quarantined.filter((id) => ids.includes(id));
+    for (const id of fresh)
+      deps.events.tell({
+        type: 'policy.quarantined',
+        subject: id,
+        data: {
+          revision,
+          author,
+          diagnostics: result.diagnostics.filter(({ resource }) => resource === id),
+        },
+      });
+    return folded;
+  };
+
+  const withWait = async (answer: ApplyAnswer, wait?: WaitFor): Promise<ApplyAnswer> =>
+    wait ? { ...answer, wait: await deps.waitUntilApplied(answer.revision, wait) } : answer;
+
+  return {
+    apply: async (caller: Caller, request: ApplyRequest): Promise<ApplyAnswer> => {
+      const intent: Intent = {
+        author: caller.name,
+        message: request.message ?? '',
+        wanted: () => wantedBy(request.documents),
+        expectRevision: request.expectRevision,
+        allOrNothing: request.allOrNothing,
+        wait: request.wait,
+      };
+      if (request.dryRun !== true) return commit(intent);
+      const proposal = await prepare(intent);
+      return answerOf(proposal, proposal.base.revision, true);
+    },
+
+    diff: async (caller: Caller, request: ApplyRequest): Promise<ApplyAnswer> => {
+      const proposal = await prepare({
+        author: caller.name,
+        message: '',
+        wanted: () => wantedBy(request.documents),
+        expectRevision: request.expectRevision,
+      });
+      return answerOf(proposal, proposal.base.revision, true);
+    },
+
+    delete: (caller: Caller, request: DeleteRequest): Promise<ApplyAnswer> =>
+      commit({
+        author: caller.name,
+        message: request.message ?? '',
+        wanted: (state) => {
+          const ids = request.ids as ResourceId[];
+          const missing = ids.filter((id) => !state.sources.has(id));
+          if (missing.length > 0) throw notFound(`there is no ${missing.join(', ')}`);
+          const sources = new Map(ids.map((id) => [id, undefined]));
+          return { sources, refused: [], diagnostics: [] };
+        },
+        wait: request.wait,
+      }),
+
+    rollback: (caller: Caller, request: RollbackRequest): Promise<ApplyAnswer> =>
+      commit({
+        author: caller.name,
+        message: request.message ?? `roll back to r${request.revision}`,
+        wanted: async (state) => wantedFor(state, await policy.at(request.revision)),
+        wait: request.wait,
+      }),
+
+    history: async (_caller: Caller, request: HistoryRequest): Promise<HistoryAnswer> => ({
+      revision: policy.state.revision,
+      commits: await policy.history(request.limit ?? 20),
+    }),
+
+    get: async (_caller: Caller, request: GetRequest): Promise<GetAnswer> => {
+      const state = await policy.at(request.revision ?? policy.state.revision);
+      const quarantined = new Set(state === policy.state ? ring.result?.quarantined : []);
+      const resources = [...state.sources]
+        .filter(([id]) => isAskedFor(id, request))
+        .map(([id, { text, file, line }]) => ({
+          id,
+          text,
+          file,
+          line,
+          quarantined: quarantined.has(id),
+        }))
+        .toSorted((a, b) => (a.id < b.id ? -1 : 1));
+      return { revision: state.revision, resources };
+    },
+  };
+};
+
+/** `route`, `Routes` and `Route` are the same kind. */
+const isAskedFor = (id: ResourceId, { kind, namespace, name }: GetRequest): boolean => {
+  const [itsKind = '', itsNamespace, itsName] = id.split('/');
+  const lower = itsKind.toLowerCase();
+  const isKind =
+    kind === undefined ||
+    [lower, `${lower}s`, lower.replace(/y$/, 'ies')].includes(kind.toLowerCase());
+  return (
+    isKind &&
+    (namespace === undefined || namespace === itsNamespace) &&
+    (name === undefined || name === itsName)
+  );
+};
+
+const refuse = ({ answer, changes }: Proposal, allOrNothing: boolean): void => {
+  const errors = answer.diagnostics.filter(({ severity }) => severity === 'error');
+  const nothingIsLeft = changes.length === 0 && answer.changes.length === 0;
+  if (errors.length === 0 || !(allOrNothing || nothingIsLeft)) return;
+  const first = errors[0]?.message ?? '';
+  const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
+  throw new EngineError('ERR_POLICY_INVALID', `${first}${more}`, {
+    source: 'caller',
+    details: { quarantined: answer.quarantined, diagnostics: answer.diagnostics },
+  });
+};
+
+const conflict = (expected: number, found: number): EngineError =>
+  new EngineError('ERR_POLICY_CONFLICT', `expected r${expected}, the policy set is at r${found}`, {
+    source: 'caller',
+    retryable: true,
+    details: { expected, found },
+  });
+
+const notFound = (message: string): EngineError =>
+  new EngineError('ERR_REQUEST_NOT_FOUND', message, { source: 'caller' });

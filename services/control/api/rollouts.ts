@@ -1,0 +1,163 @@
+// The operations on rollouts. Commands are the leader's; any replica can say how things stand.
+import type { Caller, RolloutAnswer, RolloutRequest, RolloutStatus } from '#engine/model/api.ts';
+import type { StandingDecision } from '#engine/model/decision.ts';
+import { EngineError } from '#engine/model/errors.ts';
+import type { RolloutPlan } from '#engine/model/rollout-plan.ts';
+import type { Leadership } from '../leadership.ts';
+import type { MachineStore } from '../machine-store.ts';
+import type { Ring } from '../ring.ts';
+import { RolloutRun } from '../rollout-run.ts';
+import type { Rollouts } from '../rollouts.ts';
+import type { StandingBook } from '../standing-book.ts';
+import type { Time } from '../time.ts';
+
+export interface RolloutApiDeps {
+  readonly rollouts: Rollouts;
+  readonly machines: MachineStore;
+  readonly book: StandingBook;
+  readonly ring: Ring;
+  readonly leadership: Leadership;
+  readonly time: Time;
+}
+
+type Command = 'promote' | 'abort' | 'pause' | 'resume' | 'retry';
+
+export const createRolloutApi = (deps: RolloutApiDeps) => {
+  const { rollouts, leadership, time } = deps;
+
+  const found = (request: RolloutRequest): RolloutRun => {
+    leadership.require();
+    if (request.name === undefined)
+      throw new EngineError('ERR_REQUEST_INVALID', 'name the rollout', { source: 'caller' });
+    return rollouts.run(`${request.namespace ?? 'default'}/${request.name}`);
+  };
+
+  const answer = (run: RolloutRun): RolloutAnswer => ({
+    rollouts: [statusOf(run, standingOf(deps.ring.standing.values(), run.plan))],
+  });
+
+  const command =
+    (type: Command) =>
+    async (caller: Caller, request: RolloutRequest): Promise<RolloutAnswer> => {
+      const run = found(request);
+      const mayReset = type === 'retry' || type === 'abort';
+      if (run.broken !== undefined) {
+        if (!mayReset) throw broken(run);
+        await run.reset();
+        return answer(run);
+      }
+      const why = request.reason ?? '';
+      await run.handle({ type, nowMs: time.now(), by: caller.name, why });
+      return answer(run);
+    };
+
+  const start = async (caller: Caller, request: RolloutRequest): Promise<RolloutAnswer> => {
+    const run = found(request);
+    if (run.broken !== undefined) await run.reset();
+    const canary = request.version ?? newest(run, rollouts.announced(run.plan.service));
+    if (!run.plan.versions.includes(canary))
+      throw new EngineError(
+        'ERR_REQUEST_INVALID',
+        `${run.plan.service} has no version ${canary}; it has ${run.plan.versions.join(', ')}`,
+        { source: 'caller' },
+      );
+    const before = run.record.machine;
+    const why = request.reason ?? '';
+    await run.handle({ type: 'newRevision', canary, nowMs: time.now(), by: caller.name, why });
+    if (run.record.machine.context.startedMs === before.context.startedMs)
+      throw new EngineError(
+        'ERR_ROLLOUT_STATE',
+        `${run.id}: cannot start ${canary} while the rollout is ${before.phase} and ${before.context.baseline} serves`,
+        { source: 'caller' },
+      );
+    return answer(run);
+  };
+
+  const status = async (_caller: Caller, request: RolloutRequest): Promise<RolloutAnswer> => {
+    const runs = leadership.term ? [...rollouts.runs.values()] : await onRecord(deps);
+    const standing = leadership.term ? deps.ring.standing : await reloaded(deps.book);
+    const wanted = runs.filter(({ id }) => isAskedFor(id, request));
+    if (request.name !== undefined && wanted.length === 0)
+      throw new EngineError(
+        'ERR_REQUEST_NOT_FOUND',
+        `there is no rollout ${request.namespace ?? 'default'}/${request.name}`,
+        { source: 'caller' },
+      );
+    return {
+      rollouts: wanted.map((run) => statusOf(run, standingOf(standing.values(), run.plan))),
+    };
+  };
+
+  return {
+    status,
+    start,
+    promote: command('promote'),
+    abort: command('abort'),
+    pause: command('pause'),
+    resume: command('resume'),
+    retry: command('retry'),
+  };
+};
+
+/** Without a name all are meant, of every namespace: the default namespace only goes with a name. */
+const isAskedFor = (id: string, { namespace, name }: RolloutRequest): boolean =>
+  name === undefined || id === `${namespace ?? 'default'}/${name}`;
+
+const newest = ({ plan, id, record }: RolloutRun, announced: ReadonlySet<string>): string => {
+  const serving = record.machine.context.baseline;
+  const canary = plan.versions.findLast((name) => name !== serving && announced.has(name));
+  if (canary !== undefined) return canary;
+  throw new EngineError('ERR_ROLLOUT_STATE', `${id}: nothing but ${serving} is running`, {
+    source: 'caller',
+  });
+};
+
+const broken = (run: RolloutRun): EngineError =>
+  new EngineError('ERR_ROLLOUT_STATE', `${run.id} stands still: ${run.broken ?? ''}`, {
+    source: 'caller',
+  });
+
+/** A follower reads what the leader has recorded. */
+const onRecord = async ({ machines, ring }: RolloutApiDeps): Promise<RolloutRun[]> => {
+  const stored = await machines.load('rollout', () => {});
+  const nothing = async (): Promise<void> => {};
+  return (ring.result?.rollouts ?? []).map(
+    (plan) =>
+      new RolloutRun(plan, stored.get(plan.id), {
+        save: nothing,
+        say: nothing,
+        learnt: () => undefined,
+      }),
+  );
+};
+
+const reloaded = async (book: StandingBook): Promise<ReadonlyMap<string, StandingDecision>> => {
+  await book.load();
+  return book.standing;
+};
+
+const standingOf = (all: Iterable<StandingDecision>, { service }: RolloutPlan) =>
+  [...all].filter(({ body }) => body.type === 'split' && body.target === service);
+
+const statusOf = (run: RolloutRun, standing: readonly StandingDecision[]): RolloutStatus => {
+  const { phase, context } = run.record.machine;
+  const evidence = context.verdict?.evidence;
+  return {
+    id: run.id,
+    service: run.plan.service,
+    state: run.broken === undefined ? phase : 'broken',
+    baseline: context.baseline,
+    canary: context.canary,
+    weight: context.weight,
+    step: context.step,
+    steps: context.steps,
+    startedMs: context.startedMs,
+    stepStartedMs: context.stepStartedMs,
+    outcome: context.verdict?.outcome,
+    reason: run.broken ?? context.reason,
+    evidence,
+    arms: evidence && { canary: evidence.canary, baseline: evidence.baseline },
+    history: context.history,
+    standing,
+  };
+};

@@ -1,0 +1,148 @@
+// The control service: the ring, closed. Everything that happens starts in one of the `for await` lines below.
+import type { AddressInfo } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import { EngineError } from '#engine/model/errors.ts';
+import { createHandlers } from './api/handlers.ts';
+import { serveBusApi } from './bus-api.ts';
+import { Duties } from './duties.ts';
+import { refreshMetrics } from './gauges.ts';
+import { createHttp } from './http.ts';
+import { assemble, type ControlConfig, type ControlDeps, type Parts } from './parts.ts';
+import { every } from './time.ts';
+
+export type { ControlConfig, ControlDeps } from './parts.ts';
+
+export interface Control {
+  /** Of the admin API; empty if it does not listen. */
+  readonly url: string;
+  readonly http: FastifyInstance;
+  readonly isLeading: boolean;
+  /** Stops writing, releases the lease. The broker is the caller's. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+export const startControl = async (config: ControlConfig, deps: ControlDeps): Promise<Control> => {
+  const { broker, time } = deps;
+  const { bus } = broker;
+  const stop = new AbortController();
+  const { signal } = stop;
+  const parts = await assemble(config, deps, signal);
+  const { subjects, policy, leadership, controlLog, ring, onError, metrics } = parts;
+  const handlers = createHandlers(parts, deps, () => duties.saidRevision);
+  const duties = new Duties(config, deps, parts, () =>
+    serveBusApi({ bus, subjects, handlers, access: deps.access, metrics, onError }),
+  );
+  const http = await createHttp({
+    handlers,
+    access: deps.access,
+    metrics,
+    events: parts.eventLog,
+    everyEvent: subjects.everyEvent,
+    notReady: () => reasonsAgainst(parts, deps),
+    beforeMetrics: () => refreshMetrics(parts, time),
+    version: config.version,
+    onError,
+  });
+  const url = await listen(http, config);
+  const acks = bus.subscribe(subjects.everyAck);
+  const heartbeats = bus.subscribe(subjects.everyAlive);
+  const samples = bus.subscribe(subjects.everySample);
+  const stream = controlLog.read(subjects.everyControl, 'new');
+
+  /** What goes wrong about one thing is told, and the next one has its turn. */
+  const safely = async (name: string, work: () => Promise<void> | void): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      onError(name, error);
+    }
+  };
+
+  // The ring. What comes in stands on the left, what is done about it on the right.
+  const lines = [
+    async () => {
+      for await (const term of leadership.terms)
+        await safely('leadership', () => (term ? duties.lead(term) : duties.stepDown()));
+    },
+    async () => {
+      for await (const folded of policy.commits)
+        await safely('commit', () => duties.committed(folded));
+    },
+    async () => {
+      for await (const _change of duties.fleetChanges)
+        await safely('fleet', () => duties.fleetChanged(signal));
+    },
+    async () => {
+      for await (const message of acks) await safely('ack', () => duties.acked(message));
+    },
+    async () => {
+      for await (const message of heartbeats) await safely('heartbeat', () => duties.beat(message));
+    },
+    async () => {
+      for await (const message of samples) await safely('sample', () => duties.sampled(message));
+    },
+    async () => {
+      for await (const entry of stream) await safely('control stream', () => duties.written(entry));
+    },
+    async () => {
+      for await (const _tick of every(time, 1000, signal))
+        await safely('second', () => duties.second());
+    },
+    async () => {
+      for await (const _tick of every(time, 1000, signal))
+        await safely('pulse', () => duties.pulse().then((last) => stream.verify(last)));
+    },
+    async () => {
+      for await (const news of deps.keys?.news() ?? [])
+        await safely('keys', () => duties.keysCame(news));
+    },
+    async () => {
+      for await (const { connected } of broker.status())
+        if (connected) await safely('bus', () => duties.reconnected());
+    },
+  ];
+  for (const line of lines) void line();
+
+  let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    await http.close();
+    duties.close();
+    for (const source of [acks, heartbeats, samples, stream, policy]) source.close();
+    await leadership.close();
+    stop.abort();
+  };
+
+  return {
+    url,
+    http,
+    get isLeading() {
+      return ring.isLeading;
+    },
+    close: () => (closing ??= close()),
+  };
+};
+
+const listen = async (http: FastifyInstance, { admin }: ControlConfig): Promise<string> => {
+  if (!admin) return '';
+  const { host, port } = admin;
+  try {
+    await http.listen({ host, port });
+  } catch (cause) {
+    await http.close();
+    throw new EngineError(
+      'ERR_PORT_TAKEN',
+      `the admin API cannot listen on ${host}:${port}: ${(cause as Error).message}`,
+      { source: 'caller', cause },
+    );
+  }
+  const { address, family, port: bound } = http.server.address() as AddressInfo;
+  return `http://${family === 'IPv6' ? `[${address}]` : address}:${bound}`;
+};
+
+const reasonsAgainst = (parts: Parts, { broker }: ControlDeps): readonly string[] => {
+  const reasons: string[] = [];
+  if (!broker.connected) reasons.push('the bus is away');
+  if (parts.leadership.leader.instance === '') reasons.push('there is no leader yet');
+  if (parts.ring.isLeading && parts.ring.isBehind) reasons.push('not everything is published yet');
+  return reasons;
+};

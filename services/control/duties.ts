@@ -1,0 +1,276 @@
+// What a control process does about each thing that happens. A leader acts; a follower keeps the same picture, ready.
+
+import { epochOf } from '#engine/model/position.ts';
+import { streams } from '#engine/model/subjects.ts';
+import type { Ack, ControlHeartbeat, Heartbeat, Sample } from '#engine/model/telemetry.ts';
+import type { BusMessage, Subscription } from '#engine/ports/bus.ts';
+import type { KeyNews } from '#engine/ports/keys.ts';
+import type { LogEntry } from '#engine/ports/log.ts';
+import { Queue } from '#engine/ports/queue.ts';
+import { decodeJson, encodeJson } from './codec.ts';
+import type { Happening, RememberedWorkload } from './fleet.ts';
+import { openAck, openHeartbeat, openSample } from './intake.ts';
+import type { Term } from './leadership.ts';
+import { type ControlConfig, type ControlDeps, highestEpoch, type Parts } from './parts.ts';
+import type { Folded } from './policy-log.ts';
+
+/** Workloads that come or go within this are one change. */
+const COALESCE_MS = 50;
+/** Two ticks of a second this far apart mean that the process stood still. */
+const STALL_MS = 3_000;
+/** The same complaint of the same agent is an event only so often. */
+const REPEAT_EVENT_MS = 10_000;
+
+export class Duties {
+  readonly fleetChanges: Queue<true> = new Queue({ limit: 1 });
+  readonly #config: ControlConfig;
+  readonly #deps: ControlDeps;
+  readonly #parts: Parts;
+  readonly #serve: () => Subscription;
+  readonly #toldMs = new Map<string, number>();
+  #api: Subscription | undefined;
+  #tickedMs = 0;
+  #leaderRevision = 0;
+
+  constructor(config: ControlConfig, deps: ControlDeps, parts: Parts, serve: () => Subscription) {
+    this.#config = config;
+    this.#deps = deps;
+    this.#parts = parts;
+    this.#serve = serve;
+  }
+
+  /** Revision that the leader, whoever it is, has published in full. */
+  get saidRevision(): number {
+    const { ring } = this.#parts;
+    return ring.isLeading ? ring.saidRevision : this.#leaderRevision;
+  }
+
+  async lead(term: Term): Promise<void> {
+    const { fleet, ring, rollouts, leadership, machines, onError, events } = this.#parts;
+    const { time, log } = this.#deps;
+    const { instance } = this.#config;
+    try {
+      const known = await machines.load('fleet', (name, error) => onError(`fleet ${name}`, error));
+      const workloads = (known.get('workloads') ?? []) as readonly RememberedWorkload[];
+      fleet.remember(workloads, time.monotonic());
+      await ring.lead(term);
+      await rollouts.begin(term);
+      await this.renew();
+      this.#api ??= this.#serve();
+      log(`${instance} leads, epoch ${term.epoch}`);
+      const { epoch } = term;
+      events.tell({ type: 'control.elected', subject: instance, data: { instance, epoch } });
+    } catch (error) {
+      onError('take up the lead', error);
+      await leadership.renounce();
+    }
+  }
+
+  stepDown(): void {
+    const { ring, rollouts, events } = this.#parts;
+    const { instance } = this.#config;
+    ring.follow();
+    rollouts.end();
+    this.#api?.close();
+    this.#api = undefined;
+    this.#deps.log(`${instance} no longer leads`);
+    events.tell({ type: 'control.deposed', subject: instance, data: { instance } });
+  }
+
+  /** Compile, publish, and let the rollouts know. */
+  async renew(): Promise<void> {
+    const { ring, rollouts, policy } = this.#parts;
+    await ring.refresh();
+    this.#followKeys();
+    if (ring.result) await rollouts.plan(ring.result, new Set(policy.state.sources.keys()));
+  }
+
+  /** Issuers' keys that the policy names are fetched beside; `keysCame` compiles again when they are there. */
+  #followKeys(): void {
+    const { ring, onError } = this.#parts;
+    void this.#deps.keys
+      ?.follow(ring.result?.keyAddresses ?? [])
+      .catch((error: unknown) => onError('fetch keys', error));
+  }
+
+  async keysCame(news: KeyNews): Promise<void> {
+    const address = news.address.type === 'jwks' ? news.address.uri : news.address.issuer;
+    this.#deps.log(`keys of ${address}: ${news.type}${'reason' in news ? `, ${news.reason}` : ''}`);
+    if (news.type === 'rotated' || news.type === 'expired') await this.renew();
+  }
+
+  async committed({ commit }: Folded): Promise<void> {
+    this.#parts.metrics.add('weir_commits_total');
+    await this.renew();
+    this.#parts.news.give();
+    this.#deps.log(
+      `r${commit.revision} by ${commit.author}: ${commit.changes.length} changed${commit.message ? `, ${commit.message}` : ''}`,
+    );
+  }
+
+  async fleetChanged(signal: AbortSignal): Promise<void> {
+    const { machines, fleet, leadership } = this.#parts;
+    await this.#deps.time.sleep(COALESCE_MS, signal);
+    await this.renew();
+    const term = leadership.term;
+    if (term) await machines.save('fleet', 'workloads', term.epoch, fleet.workloads());
+  }
+
+  acked(message: BusMessage): void {
+    const ack = this.#opened('ack', openAck(message));
+    if (!ack) return;
+    this.#parts.metrics.add('weir_acks_total', 1, { outcome: ack.outcome });
+    this.#measure(ack);
+    this.#tell(this.#parts.fleet.ack(ack));
+    this.#parts.news.give();
+  }
+
+  beat(message: BusMessage): void {
+    if (message.subject === this.#parts.subjects.heartbeat) {
+      this.#leaderSpoke(message);
+      return;
+    }
+    const beat: Heartbeat | undefined = this.#opened('heartbeat', openHeartbeat(message));
+    if (!beat) return;
+    if (!this.#deps.access.mayAnnounce(beat)) {
+      this.#parts.metrics.add('weir_dropped_messages_total', 1, { kind: 'foreign heartbeat' });
+      const words = `${beat.agent} speaks for ${beat.scope}, which is not its own`;
+      this.#parts.onError(`heartbeat of ${beat.agent}`, words);
+      return;
+    }
+    const { fleet, news } = this.#parts;
+    this.#tell(fleet.beat(beat, this.#deps.time.monotonic()));
+    if (fleet.hasChanged()) this.fleetChanges.push(true);
+    news.give();
+  }
+
+  sampled(message: BusMessage): void {
+    const sample: Sample | undefined = this.#opened('sample', openSample(message));
+    if (!sample) return;
+    this.#parts.metrics.add('weir_samples_total');
+    this.#parts.rollouts.observe(sample);
+  }
+
+  /** Something new in the control stream: ours, or somebody's whose time is over, or our successor's. */
+  async written(entry: LogEntry): Promise<void> {
+    const { leadership, publisher, metrics, onError, published } = this.#parts;
+    if (!leadership.term) {
+      try {
+        published.accept(await published.open(entry.data));
+      } catch (error) {
+        onError(`control message on ${entry.subject}`, error);
+      }
+      this.#parts.news.give();
+      return;
+    }
+    const author = await publisher.watch(entry);
+    if (author === 'older' || author === 'unreadable') {
+      metrics.add('weir_restored_messages_total');
+      this.#deps.log(`put ${entry.subject} right: its last message was ${author}`);
+    }
+  }
+
+  async second(): Promise<void> {
+    const { fleet, ring, rollouts, leadership } = this.#parts;
+    const nowMs = this.#deps.time.monotonic();
+    if (nowMs - this.#tickedMs > STALL_MS) fleet.excuse(nowMs);
+    this.#tickedMs = nowMs;
+    if (this.#deps.broker.connected) this.#tell(fleet.expire(nowMs));
+    if (fleet.hasChanged()) this.fleetChanges.push(true);
+    for (const [key, toldMs] of this.#toldMs)
+      if (nowMs - toldMs > REPEAT_EVENT_MS) this.#toldMs.delete(key);
+    const term = leadership.term;
+    if (!term) return;
+    if (this.#isOutrun(term)) await leadership.renounce();
+    if (ring.isBehind) await this.renew();
+    await rollouts.tick();
+  }
+
+  /**
+   * The leader's word to all readers; our own watches are checked against the same numbers. Answers with the last sequence of
+   * the control stream.
+   */
+  async pulse(): Promise<number> {
+    const { policyLog, controlLog, eventLog, policy, leadership, subjects } = this.#parts;
+    const { broker, time } = this.#deps;
+    if (!broker.connected) return 0;
+    const [policyLast, controlLast, eventLast] = await Promise.all([
+      policyLog.lastSequence(),
+      controlLog.lastSequence(),
+      eventLog.lastSequence(),
+    ]);
+    policy.verify(policyLast);
+    const term = leadership.term;
+    if (!term) return controlLast;
+    const heartbeat: ControlHeartbeat = {
+      v: 1,
+      type: 'control-alive',
+      instance: this.#config.instance,
+      epoch: term.epoch,
+      atMs: time.now(),
+      revision: this.saidRevision,
+      sequences: {
+        [streams.policy]: policyLast,
+        [streams.control]: controlLast,
+        [streams.events]: eventLast,
+      },
+    };
+    broker.bus.publish(subjects.heartbeat, encodeJson(heartbeat));
+    return controlLast;
+  }
+
+  /** Silence while the bus was away says nothing about the agents. */
+  reconnected(): void {
+    this.#parts.fleet.excuse(this.#deps.time.monotonic());
+  }
+
+  close(): void {
+    this.#api?.close();
+    this.fleetChanges.close();
+  }
+
+  /** Agents have heard of a later epoch than ours: the bus has lost its memory. Only a term above theirs reaches them. */
+  #isOutrun(term: Term): boolean {
+    return highestEpoch(this.#parts.published, this.#parts.fleet) > term.epoch;
+  }
+
+  #leaderSpoke(message: BusMessage): void {
+    try {
+      const { revision } = decodeJson(message.data, 'heartbeat') as ControlHeartbeat;
+      if (Number.isSafeInteger(revision)) this.#leaderRevision = revision;
+      this.#parts.news.give();
+    } catch (error) {
+      this.#parts.onError('heartbeat of the leader', error);
+    }
+  }
+
+  #opened<T>(kind: string, opened: T | undefined): T | undefined {
+    if (opened === undefined) this.#parts.metrics.add('weir_dropped_messages_total', 1, { kind });
+    return opened;
+  }
+
+  #measure(ack: Ack): void {
+    if (ack.outcome !== 'applied') return;
+    const { snapshot, decisions } = this.#parts.published.of(ack.scope);
+    const message =
+      snapshot?.position === ack.position
+        ? snapshot
+        : [...decisions.values()].find(({ position }) => position === ack.position);
+    // After a restart of an agent it applies what was said long ago: that is no propagation.
+    if (!message || epochOf(message.position) !== this.#parts.leadership.term?.epoch) return;
+    const tookMs = this.#deps.time.now() - message.issuedMs;
+    if (tookMs < 60_000) this.#parts.metrics.propagated(Math.max(0, tookMs) / 1000);
+  }
+
+  /** Only the leader tells: every replica sees the same. */
+  #tell(happenings: readonly Happening[]): void {
+    if (!this.#parts.leadership.term) return;
+    const nowMs = this.#deps.time.monotonic();
+    for (const { type, agent, data } of happenings) {
+      const key = `${type} ${agent}`;
+      if (this.#toldMs.has(key) && type !== 'agent.joined' && type !== 'agent.left') continue;
+      this.#toldMs.set(key, nowMs);
+      this.#parts.events.tell({ type, subject: agent, data: { agent, ...data } });
+    }
+  }
+}

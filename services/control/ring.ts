@@ -1,0 +1,212 @@
+// The leader's half of the ring: policy and decisions in, signed messages out. One thing at a time, because a snapshot must
+// contain every decision that was recorded before it.
+import type { StandingSet } from '#engine/compile/standing.ts';
+import type { DecisionBody, StandingDecision } from '#engine/model/decision.ts';
+import { edgeScope, type Scope } from '#engine/model/scope.ts';
+import type { Snapshot } from '#engine/model/snapshot.ts';
+import type { KeyAddress, Keys } from '#engine/ports/keys.ts';
+import { compilePolicy, type PolicyResult, type Surroundings } from './compiler.ts';
+import type { Events } from './events.ts';
+import type { Fleet } from './fleet.ts';
+import type { Leadership, Term } from './leadership.ts';
+import type { Metrics } from './metrics.ts';
+import type { PolicyLog } from './policy-log.ts';
+import type { PolicyState } from './policy-state.ts';
+import type { Published } from './published.ts';
+import type { Publisher } from './publisher.ts';
+import type { StandingBook } from './standing-book.ts';
+import type { Time } from './time.ts';
+
+export interface RingDeps {
+  readonly policy: PolicyLog;
+  readonly book: StandingBook;
+  readonly fleet: Fleet;
+  readonly published: Published;
+  readonly publisher: Publisher;
+  readonly leadership: Leadership;
+  readonly events: Events;
+  readonly metrics: Metrics;
+  readonly time: Time;
+  readonly files: (path: string) => string | undefined;
+  /** Fetches issuers' keys; absent where nobody does. */
+  readonly keys?: Keys | undefined;
+}
+
+export class Ring {
+  readonly #deps: RingDeps;
+  #queue: Promise<unknown> = Promise.resolve();
+  #waiting: Promise<void> | undefined;
+  #result: PolicyResult | undefined;
+  #term: Term | undefined;
+  /** Revision that every scope has been told about. */
+  #saidRevision = 0;
+  #isBehind = false;
+
+  constructor(deps: RingDeps) {
+    this.#deps = deps;
+  }
+
+  /** The last compile; undefined before the first. */
+  get result(): PolicyResult | undefined {
+    return this.#result;
+  }
+
+  get standing(): StandingSet {
+    return this.#deps.book.standing;
+  }
+
+  get saidRevision(): number {
+    return this.#saidRevision;
+  }
+
+  /** A publish failed; the next `refresh` makes up for it. */
+  get isBehind(): boolean {
+    return this.#isBehind;
+  }
+
+  get isLeading(): boolean {
+    return this.#term?.isValid() === true;
+  }
+
+  /** From now on this process publishes: everything once, then what changes. */
+  async lead(term: Term): Promise<void> {
+    await this.#alone(async () => {
+      await this.#deps.book.load();
+      await this.#deps.publisher.begin(term);
+      this.#term = term;
+      this.#isBehind = true;
+    });
+    await this.refresh();
+  }
+
+  follow(): void {
+    this.#term = undefined;
+  }
+
+  /** Compiles and publishes what changed. Calls that come while one waits are served by that one. */
+  refresh(): Promise<void> {
+    this.#waiting ??= this.#alone(async () => {
+      this.#waiting = undefined;
+      await this.#compileAndPublish();
+    });
+    return this.#waiting;
+  }
+
+  /** What the set would become; changes nothing. */
+  preview(state: PolicyState): PolicyResult {
+    return this.#compile(state);
+  }
+
+  /** Recorded, then published: a restart between the two says it again. */
+  decide(
+    body: DecisionBody,
+    origin: { readonly by: string; readonly reason: string },
+  ): Promise<StandingDecision> {
+    return this.#alone(async () => {
+      const { book, publisher, events, leadership } = this.#deps;
+      leadership.require();
+      const decision = await book.record(body, origin);
+      const wasBehind = this.#isBehind;
+      this.#isBehind = true;
+      await publisher.decision(decision, this.#scopesWith(body));
+      this.#isBehind = wasBehind;
+      events.tell({ type: 'decision.standing', subject: decision.id, data: { ...decision } });
+      return decision;
+    });
+  }
+
+  async withdraw(id: string, reason: string): Promise<void> {
+    await this.#alone(async () => {
+      this.#deps.leadership.require();
+      await this.#deps.book.withdraw(id, reason);
+      this.#deps.events.tell({ type: 'decision.retired', subject: id, data: { reason } });
+    });
+    await this.refresh();
+  }
+
+  async #compileAndPublish(): Promise<void> {
+    const { policy, publisher, book, events } = this.#deps;
+    this.#isBehind = true;
+    const result = this.#compile(policy.state);
+    this.#result = result;
+    if (!this.isLeading) {
+      this.#isBehind = false;
+      return;
+    }
+    const { revision } = result;
+    const changed = await publisher.snapshots(revision, this.#withAbandoned(result.snapshots));
+    this.#saidRevision = revision;
+    for (const scope of changed)
+      events.tell({ type: 'snapshot.published', subject: scope, data: { scope, revision } });
+    for (const id of result.retired) {
+      const reason = 'the policy itself says the same';
+      await book.withdraw(id, reason);
+      events.tell({ type: 'decision.retired', subject: id, data: { reason } });
+    }
+    this.#isBehind = false;
+  }
+
+  #compile(state: PolicyState): PolicyResult {
+    const { metrics, time } = this.#deps;
+    const startedMs = time.monotonic();
+    const result = compilePolicy(state, this.#surroundings());
+    metrics.add('weir_compiles_total');
+    metrics.add('weir_compile_seconds_total', (time.monotonic() - startedMs) / 1000);
+    return result;
+  }
+
+  #surroundings(): Surroundings {
+    const { book, fleet, files, keys } = this.#deps;
+    return {
+      standing: book.standing,
+      workloads: fleet.workloads().map(({ workload }) => workload),
+      capabilities: (scope) => fleet.capabilities(scope),
+      files,
+      ...(keys ? { keys: (address: KeyAddress) => keys.current(address) } : {}),
+    };
+  }
+
+  /** A gateway that was deleted must stop serving. One that does not compile, or a sidecar that is away, keeps what it has. */
+  #withAbandoned(snapshots: ReadonlyMap<Scope, Snapshot>): ReadonlyMap<Scope, Snapshot> {
+    const all = new Map(snapshots);
+    const written = new Set<Scope>();
+    for (const id of this.#deps.policy.state.sources.keys()) {
+      const [kind, , name] = id.split('/');
+      if (kind === 'Gateway' && name) written.add(edgeScope(name));
+    }
+    for (const { scope, snapshot } of this.#deps.published.scopes)
+      if (scope.startsWith('edge.') && snapshot && !all.has(scope) && !written.has(scope))
+        all.set(scope, emptySnapshot);
+    return all;
+  }
+
+  #scopesWith(body: DecisionBody): Scope[] {
+    const snapshots = [...(this.#result?.snapshots ?? [])];
+    const isAbout = (snapshot: Snapshot): boolean => {
+      if (body.type === 'split') return body.target in snapshot.splits;
+      if (body.type === 'breaker')
+        return body.target.slice(0, body.target.lastIndexOf('/')) in snapshot.upstreams;
+      return true;
+    };
+    return snapshots.filter(([, snapshot]) => isAbout(snapshot)).map(([scope]) => scope);
+  }
+
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const next = this.#queue.then(work);
+    this.#queue = next.catch(() => undefined);
+    return next;
+  }
+}
+
+const emptySnapshot: Snapshot = {
+  listeners: [],
+  hosts: [],
+  rules: [],
+  splits: {},
+  upstreams: {},
+  authentications: {},
+  authorizations: {},
+  quotas: {},
+  consumers: [],
+  standing: [],
+};

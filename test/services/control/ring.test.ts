@@ -1,0 +1,218 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { streams, subjects } from '#engine/model/subjects.ts';
+import { bibby, route } from './documents.ts';
+import { catalog, verifier, World } from './world.ts';
+
+let world: World;
+beforeEach(() => {
+  world = new World();
+});
+afterEach(() => world.stop());
+
+describe('the ring', () => {
+  it('turns an applied document into a signed snapshot that an agent enforces', async () => {
+    await world.start();
+    const edge = await world.agent('edge-1', 'edge.public');
+    const { revision } = await world.apply(bibby);
+    expect(revision).toBe(1);
+    await world.until('the edge has it', () => edge.snapshot !== undefined);
+    expect(edge.snapshot?.hosts[0]?.host).toBe('api.bibby.com');
+  });
+
+  it('signs what it publishes', async () => {
+    await world.start();
+    await world.apply(bibby);
+    const log = await world.hub.connect().log(streams.control);
+    const subject = subjects().snapshot('edge.public');
+    await world.until('it is published', async () => (await log.last(subject)) !== undefined);
+    const entry = await log.last(subject);
+    const payload = new TextDecoder().decode(await verifier.open(entry?.data ?? new Uint8Array()));
+    expect(JSON.parse(payload)).toMatchObject({
+      type: 'snapshot',
+      revision: 1,
+      scope: 'edge.public',
+    });
+  });
+
+  it('puts the endpoints of an announced workload into the snapshot, and takes them out again', async () => {
+    await world.start();
+    await world.apply(bibby);
+    const edge = await world.agent('edge-1', 'edge.public');
+    const sidecar = await world.agent('catalog-1', 'sidecar.bibby.catalog', {
+      workload: catalog('v1.0'),
+    });
+    await world.time.advance(60);
+    await world.seconds(1);
+    const endpoints = () =>
+      edge.snapshot?.upstreams['bibby/catalog-service@v1.0']?.endpoints.map(
+        ({ address }) => address,
+      );
+    expect(endpoints()).toEqual(['10.0.0.0']);
+    world.agents.splice(world.agents.indexOf(sidecar), 1);
+    await world.seconds(7);
+    expect(endpoints()).toEqual([]);
+  });
+
+  it('says nothing to a scope that a commit does not change', async () => {
+    await world.start();
+    await world.apply(bibby);
+    const edge = await world.agent('edge-1', 'edge.public');
+    await world.seconds(1);
+    const before = edge.positions.length;
+    await world.apply(`apiVersion: weir.dev/v1
+kind: Gateway
+metadata: { name: private, namespace: bibby }
+spec: { listeners: [{ name: http, port: 9090, protocol: HTTP }] }
+`);
+    await world.time.advance(1000);
+    expect(edge.positions).toHaveLength(before);
+  });
+
+  it('closes a gateway that was deleted', async () => {
+    await world.start();
+    await world.apply(bibby);
+    const edge = await world.agent('edge-1', 'edge.public');
+    await world.until('the edge has it', () => edge.snapshot?.listeners.length === 1);
+    await world.call(['POST', '/v1/policy/delete'], { ids: ['Gateway/bibby/public'] });
+    await world.until('the edge has closed', () => edge.snapshot?.listeners.length === 0);
+  });
+
+  it('starts again without a word that agents have not heard before', async () => {
+    const first = await world.start();
+    await world.apply(bibby);
+    const edge = await world.agent('edge-1', 'edge.public');
+    await world.agent('catalog-1', 'sidecar.bibby.catalog', { workload: catalog('v1.0') });
+    await world.seconds(2);
+    const before = JSON.stringify(edge.snapshot);
+    first.kill();
+    await world.start();
+    await world.seconds(3);
+    expect(JSON.stringify(edge.snapshot)).toBe(before);
+    expect(edge.outcomes).not.toContain('rejected');
+    expect(edge.positions).toEqual(edge.positions.toSorted((a, b) => a - b));
+  });
+
+  it('keeps endpoints over its own restart while their agents are silent for a moment', async () => {
+    const first = await world.start();
+    await world.apply(bibby);
+    const edge = await world.agent('edge-1', 'edge.public');
+    await world.agent('catalog-1', 'sidecar.bibby.catalog', { workload: catalog('v1.0') });
+    await world.seconds(2);
+    first.kill();
+    await world.start();
+    await world.time.advance(3000);
+    expect(edge.snapshot?.upstreams['bibby/catalog-service@v1.0']?.endpoints).toHaveLength(1);
+  });
+
+  it('keeps endpoints while the bus is away from control', async () => {
+    const { broker } = await world.start();
+    await world.apply(bibby);
+    const edge = await world.agent('edge-1', 'edge.public');
+    await world.agent('catalog-1', 'sidecar.bibby.catalog', { workload: catalog('v1.0') });
+    await world.seconds(2);
+    broker.cut();
+    await world.seconds(30);
+    broker.heal();
+    await world.seconds(6);
+    expect(edge.snapshot?.upstreams['bibby/catalog-service@v1.0']?.endpoints).toHaveLength(1);
+    await world.apply(route('/books'));
+    await world.until('it publishes again', () => edge.state.active?.revision === 2);
+  });
+
+  it('goes on above the positions that agents have seen when the bus has lost its memory', async () => {
+    await world.start();
+    await world.apply(bibby);
+    const edge = await world.agent('edge-1', 'edge.public');
+    await world.seconds(1);
+    const seen = edge.state.position;
+    await world.stop();
+    const later = new World();
+    Object.assign(world, { hub: later.hub, replicas: [] });
+    await world.start();
+    edge.beat();
+    const survivor = later.hub.connect('edge-1').bus;
+    survivor.publish(
+      subjects().alive('edge-1'),
+      new TextEncoder().encode(
+        JSON.stringify({
+          v: 1,
+          type: 'alive',
+          agent: 'edge-1',
+          scope: 'edge.public',
+          incarnation: 'x',
+          atMs: 0,
+          revision: 9,
+          position: seen * 5,
+          state: 'live',
+          capabilities: [],
+          version: '0.1.0',
+        }),
+      ),
+    );
+    await world.time.advance(2000);
+    await world.apply(bibby);
+    const log = await later.hub.connect().log(streams.control);
+    const entry = await log.last(subjects().snapshot('edge.public'));
+    const payload = new TextDecoder().decode(await verifier.open(entry?.data ?? new Uint8Array()));
+    expect((JSON.parse(payload) as { position: number }).position).toBeGreaterThan(seen * 5);
+  });
+});
+
+describe('two replicas', () => {
+  it('publish by the leader whoever took the commit', async () => {
+    await world.start('one');
+    const follower = await world.start('two');
+    const edge = await world.agent('edge-1', 'edge.public');
+    expect(follower.control.isLeading).toBe(false);
+    await world.apply(bibby);
+    await world.until('the edge has it', () => edge.state.active?.revision === 1);
+  });
+
+  it('follow each other within five seconds of a kill', async () => {
+    const leader = await world.start('one');
+    const follower = await world.start('two');
+    const edge = await world.agent('edge-1', 'edge.public');
+    await world.apply(bibby);
+    leader.kill();
+    await world.seconds(5);
+    expect(follower.control.isLeading).toBe(true);
+    await world.apply(route('/books'));
+    await world.until('the edge has it', () => edge.state.active?.revision === 2);
+  });
+
+  it('put right what a deposed leader wrote over', async () => {
+    const leader = await world.start('one');
+    await world.start('two');
+    const edge = await world.agent('edge-1', 'edge.public');
+    await world.apply(bibby);
+    const log = await world.hub.connect().log(streams.control);
+    const subject = subjects().snapshot('edge.public');
+    const old = await log.last(subject);
+    leader.kill();
+    await world.seconds(5);
+    await world.apply(route('/books'));
+    await world.until('the edge has it', () => edge.state.active?.revision === 2);
+    const written = await log.last(subject);
+    await log.append({ subject, data: old?.data ?? new Uint8Array() });
+    await world.until('it is put right', async () =>
+      Buffer.from((await log.last(subject))?.data ?? []).equals(Buffer.from(written?.data ?? [])),
+    );
+    expect(edge.state.active?.revision).toBe(2);
+    const late = await world.agent('edge-2', 'edge.public');
+    await world.until('a late comer has it too', () => late.state.active?.revision === 2);
+  });
+
+  it('put right what a stranger wrote', async () => {
+    await world.start();
+    const edge = await world.agent('edge-1', 'edge.public');
+    await world.apply(bibby);
+    const log = await world.hub.connect().log(streams.control);
+    const subject = subjects().snapshot('edge.public');
+    const written = await log.last(subject);
+    await log.append({ subject, data: new TextEncoder().encode('not signed') });
+    await world.until('it is put right', async () =>
+      Buffer.from((await log.last(subject))?.data ?? []).equals(Buffer.from(written?.data ?? [])),
+    );
+    expect(edge.state.active?.revision).toBe(1);
+  });
+});
