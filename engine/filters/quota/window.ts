@@ -69,7 +69,7 @@ export const waitMs = (
 
 /** When, since the start of the window, so many requests of the one before weigh no more than `room`. */
 const timeUntil = (previous: number, room: number, windowMs: number): number =>
-  previous <= room ? 0 : Math.ceil(windowMs * (1 - room / previous));
+  previous <= room ? 0 : Math.ceil((windowMs * (previous - room)) / previous);
 
 /** Nothing in it counts any more. */
 export const isIdle = (counter: Counter, { windowMs }: Limit, nowMs: number): boolean =>
