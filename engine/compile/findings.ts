@@ -64,18 +64,25 @@ export class Findings {
     return [...this.#quarantined].sort();
   }
 
-  /** By place, then by what they say. */
   get diagnostics(): readonly Diagnostic[] {
-    return this.#diagnostics.toSorted(
-      (a, b) =>
-        compareText(a.location?.file ?? '', b.location?.file ?? '') ||
-        (a.location?.line ?? 0) - (b.location?.line ?? 0) ||
-        (a.location?.column ?? 0) - (b.location?.column ?? 0) ||
-        compareText(a.code, b.code) ||
-        compareText(a.message, b.message),
-    );
+    return this.#diagnostics.toSorted(compareDiagnostics);
   }
 }
+
+const nowhere = { file: '', line: 0, column: 0 };
+
+/** By place, then by what they say. */
+const compareDiagnostics = (a: Diagnostic, b: Diagnostic): number => {
+  const at = a.location ?? nowhere;
+  const other = b.location ?? nowhere;
+  return (
+    compareText(at.file, other.file) ||
+    at.line - other.line ||
+    at.column - other.column ||
+    compareText(a.code, b.code) ||
+    compareText(a.message, b.message)
+  );
+};
 
 /** By code units: the same everywhere, whatever the locale. */
 export const compareText = (a: string, b: string): number => (a < b ? -1 : Number(a > b));

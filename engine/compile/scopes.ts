@@ -15,54 +15,70 @@ export interface Fleet {
   readonly capabilities: (scope: Scope) => Capabilities | undefined;
 }
 
-export type Landing = ReadonlyMap<ResourceId, ReadonlySet<Scope>>;
+export interface Landing {
+  /** In alphabetical order. */
+  of(id: ResourceId): readonly Scope[];
+}
 
 /** By names alone: a resource with errors of its own still lands where it says. */
 export const landingOf = (drafts: Drafts, { groups }: Fleet): Landing => {
-  const landing = new Map<ResourceId, Set<Scope>>();
-  const land = (id: ResourceId, scopes: Iterable<Scope>): void => {
-    const set = landing.get(id) ?? new Set<Scope>();
-    landing.set(id, set);
-    for (const scope of scopes) set.add(scope);
-  };
-  const services = drafts.of('Service');
-  for (const gateway of drafts.of('Gateway')) {
-    const { metadata, spec } = gateway.resource;
-    const scope = edgeScope(metadata.name);
-    land(gateway.id, [scope]);
-    for (const { backend } of spec.listeners)
-      if (backend)
-        land(`Service/${backend.namespace ?? metadata.namespace}/${backend.service}`, [scope]);
-  }
+  const landing = new Places();
+  for (const gateway of drafts.of('Gateway')) landGateway(gateway, landing);
   for (const route of drafts.of('Route')) {
     const scopes = route.resource.spec.parentRefs
       .filter(({ kind }) => kind === 'Gateway')
       .map(({ name }) => edgeScope(name));
-    land(route.id, scopes);
-    for (const id of servicesNamed(route)) land(id, scopes);
+    for (const id of [route.id, ...servicesNamed(route)]) landing.add(id, scopes);
   }
-  const sidecars = new Map<ResourceId, Scope[]>();
+  const sidecars = new Places();
   for (const group of groups)
-    for (const { id } of servicesOf(group, services))
-      sidecars.set(id, [...(sidecars.get(id) ?? []), scopeOf(group)]);
+    for (const { id } of servicesOf(group, drafts.of('Service')))
+      sidecars.add(id, [scopeOf(group)]);
   const everywhere = [
     ...drafts.of('Gateway').map(({ resource }) => edgeScope(resource.metadata.name)),
     ...groups.map(scopeOf),
   ];
-  for (const draft of drafts.all) {
-    if ('targetRefs' in draft.resource.spec)
-      for (const { kind, name, namespace } of draft.resource.spec.targetRefs) {
-        const id = `${kind}/${namespace ?? draft.resource.metadata.namespace}/${name}`;
-        if (kind === 'Mesh') land(draft.id, everywhere);
-        else if (kind === 'Service') land(draft.id, sidecars.get(id as ResourceId) ?? []);
-        else land(draft.id, landing.get(id as ResourceId) ?? []);
+  for (const draft of drafts.all)
+    if (draft.kind === 'PeerAuthentication') landing.add(draft.id, everywhere);
+    else
+      for (const { kind, id } of targetsOf(draft)) {
+        if (kind === 'Mesh') landing.add(draft.id, everywhere);
+        else landing.add(draft.id, (kind === 'Service' ? sidecars : landing).of(id));
       }
-    if (draft.kind === 'PeerAuthentication') land(draft.id, everywhere);
-  }
-  const asking = drafts.of('Authentication').flatMap(({ id }) => [...(landing.get(id) ?? [])]);
-  for (const { id } of drafts.of('Consumer')) land(id, asking);
+  const asking = drafts.of('Authentication').flatMap(({ id }) => landing.of(id));
+  for (const { id } of drafts.of('Consumer')) landing.add(id, asking);
   return landing;
 };
+
+class Places implements Landing {
+  readonly #scopes = new Map<ResourceId, Set<Scope>>();
+
+  add(id: ResourceId, scopes: Iterable<Scope>): void {
+    const known = this.#scopes.get(id) ?? new Set();
+    this.#scopes.set(id, known);
+    for (const scope of scopes) known.add(scope);
+  }
+
+  of(id: ResourceId): readonly Scope[] {
+    return [...(this.#scopes.get(id) ?? [])].sort(compareText);
+  }
+}
+
+const landGateway = ({ id, resource: { metadata, spec } }: Draft<'Gateway'>, to: Places): void => {
+  const scopes = [edgeScope(metadata.name)];
+  to.add(id, scopes);
+  for (const { backend } of spec.listeners)
+    if (backend)
+      to.add(`Service/${backend.namespace ?? metadata.namespace}/${backend.service}`, scopes);
+};
+
+const targetsOf = ({ resource }: AnyDraft): readonly { kind: string; id: ResourceId }[] =>
+  'targetRefs' in resource.spec
+    ? resource.spec.targetRefs.map(({ kind, name, namespace }) => ({
+        kind,
+        id: `${kind}/${namespace ?? resource.metadata.namespace}/${name}` as ResourceId,
+      }))
+    : [];
 
 export const scopeOf = ({ namespace, name }: WorkloadGroup): Scope => sidecarScope(namespace, name);
 
@@ -91,8 +107,7 @@ export const checkFeatures = (
     if (byEngine.has(feature)) return undefined;
     if (notCompiled.has(feature) || feature === 'jwks-remote' || draft.kind === 'Rollout')
       return 'any scope';
-    const scopes = [...(landing.get(draft.id) ?? [])].sort(compareText);
-    return scopes.find((scope) => fleet.capabilities(scope)?.has(feature) === false);
+    return landing.of(draft.id).find((scope) => fleet.capabilities(scope)?.has(feature) === false);
   };
   for (const draft of drafts.all) {
     for (const { feature, path } of needsOf(draft.document)) {

@@ -4,6 +4,7 @@ import type { Route } from '../../model/resource.ts';
 import type {
   Action,
   Backend,
+  CorsPlan,
   ForwardAction,
   HeaderEdits,
   Match,
@@ -165,33 +166,30 @@ const retryPlan = (retry: NonNullable<RuleSpec['retry']>) => ({
 });
 
 /** What all matches of one rule have in common. */
-const sharedParts = (spec: RuleSpec): Partial<BareRule> => {
-  const { cors, headers, envelope, sticky, fault } = spec;
-  return {
-    ...(cors && {
-      cors: {
-        origins: cors.origins,
-        methods: cors.methods,
-        headers: cors.headers,
-        exposedHeaders: cors.exposedHeaders,
-        maxAgeSeconds: Math.floor(parseDuration(cors.maxAge) / 1000),
-        credentials: cors.credentials,
-      },
-    }),
-    ...(headers?.request && { requestHeaders: editsPlan(headers.request) }),
-    ...(headers?.response && { responseHeaders: editsPlan(headers.response) }),
-    ...(envelope && { envelope }),
-    ...(sticky && { sticky: stickyPlan(sticky) }),
-    ...(fault && {
-      fault: {
-        delayMs: fault.delay ? parseDuration(fault.delay.duration) : 0,
-        delayPercent: fault.delay?.percent ?? 0,
-        abortStatus: fault.abort?.status ?? 0,
-        abortPercent: fault.abort?.percent ?? 0,
-      },
-    }),
-  };
-};
+const sharedParts = ({ cors, headers, envelope, sticky, fault }: RuleSpec): Partial<BareRule> => ({
+  ...(cors && { cors: corsPlan(cors) }),
+  ...(headers?.request && { requestHeaders: editsPlan(headers.request) }),
+  ...(headers?.response && { responseHeaders: editsPlan(headers.response) }),
+  ...(envelope && { envelope }),
+  ...(sticky && { sticky: stickyPlan(sticky) }),
+  ...(fault && { fault: faultPlan(fault) }),
+});
+
+const corsPlan = (cors: NonNullable<RuleSpec['cors']>): CorsPlan => ({
+  origins: cors.origins,
+  methods: cors.methods,
+  headers: cors.headers,
+  exposedHeaders: cors.exposedHeaders,
+  maxAgeSeconds: Math.floor(parseDuration(cors.maxAge) / 1000),
+  credentials: cors.credentials,
+});
+
+const faultPlan = ({ delay, abort }: NonNullable<RuleSpec['fault']>) => ({
+  delayMs: delay ? parseDuration(delay.duration) : 0,
+  delayPercent: delay?.percent ?? 0,
+  abortStatus: abort?.status ?? 0,
+  abortPercent: abort?.percent ?? 0,
+});
 
 const stickyPlan = (sticky: NonNullable<RuleSpec['sticky']>): NonNullable<Rule['sticky']> => {
   if (sticky.cookie !== undefined) return { by: 'cookie', name: sticky.cookie };

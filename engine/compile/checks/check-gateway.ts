@@ -54,44 +54,62 @@ const portConflicts = (listeners: readonly ListenerSpec[]): readonly Finding[] =
     ];
   });
 
-const checkListener = (listener: ListenerSpec, path: Path): readonly Finding[] => {
-  const findings: Finding[] = [];
-  const { protocol, tls, backend } = listener;
+const checkListener = (listener: ListenerSpec, path: Path): readonly Finding[] => [
+  ...checkTls(listener, path),
+  ...checkBackend(listener, path),
+  ...(listener.tls?.certificates ?? []).flatMap((certificate, index) => {
+    const at = [...path, 'tls', 'certificates', index];
+    return [
+      ...exactlyOne(certificate, ['certificate', 'certificateFile'], at),
+      ...exactlyOne(certificate, ['key', 'keyFile'], at),
+    ];
+  }),
+  ...atMostOne(
+    listener.tls?.clientCertificate ?? {},
+    ['ca', 'caFile'],
+    [...path, 'tls', 'clientCertificate'],
+  ),
+];
+
+const checkTls = ({ name, protocol, tls }: ListenerSpec, path: Path): readonly Finding[] => {
   if (protocol === 'HTTPS' && (tls?.certificates ?? []).length === 0)
-    findings.push({
-      code: 'ERR_POLICY_LISTENER_TLS',
-      path: [...path, 'tls'],
-      message: `the HTTPS listener "${listener.name}" has no certificate`,
-      hint: 'Give tls.certificates a certificate and a key, inline or as files.',
-    });
-  if (protocol === 'HTTP' && tls)
-    findings.push({
+    return [
+      {
+        code: 'ERR_POLICY_LISTENER_TLS',
+        path: [...path, 'tls'],
+        message: `the HTTPS listener "${name}" has no certificate`,
+        hint: 'Give tls.certificates a certificate and a key, inline or as files.',
+      },
+    ];
+  if (protocol !== 'HTTP' || !tls) return [];
+  return [
+    {
       code: 'ERR_FIELD_CONFLICT',
       path: [...path, 'tls'],
       part: 'key',
       message: 'an HTTP listener has no tls',
       hint: 'Use protocol HTTPS, or leave tls out.',
-    });
+    },
+  ];
+};
+
+const checkBackend = ({ protocol, backend }: ListenerSpec, path: Path): readonly Finding[] => {
   const isRaw = protocol === 'TCP' || protocol === 'TLS';
-  if (isRaw !== (backend !== undefined))
-    findings.push({
-      code: isRaw ? 'ERR_FIELD_MISSING' : 'ERR_FIELD_CONFLICT',
-      path: [...path, 'backend'],
-      message: isRaw
-        ? `a ${protocol} listener needs a backend`
-        : `an ${protocol} listener takes its backends from Routes`,
-      hint: isRaw ? 'Name the Service to forward to.' : 'Leave backend out and write a Route.',
-    });
-  for (const [index, certificate] of (tls?.certificates ?? []).entries()) {
-    const at = [...path, 'tls', 'certificates', index];
-    findings.push(
-      ...exactlyOne(certificate, ['certificate', 'certificateFile'], at),
-      ...exactlyOne(certificate, ['key', 'keyFile'], at),
-    );
-  }
-  if (tls?.clientCertificate)
-    findings.push(
-      ...atMostOne(tls.clientCertificate, ['ca', 'caFile'], [...path, 'tls', 'clientCertificate']),
-    );
-  return findings;
+  if (isRaw === (backend !== undefined)) return [];
+  return [
+    isRaw
+      ? {
+          code: 'ERR_FIELD_MISSING',
+          path: [...path, 'backend'],
+          message: `a ${protocol} listener needs a backend`,
+          hint: 'Name the Service to forward to.',
+        }
+      : {
+          code: 'ERR_FIELD_CONFLICT',
+          path: [...path, 'backend'],
+          part: 'key',
+          message: `an ${protocol} listener takes its backends from Routes`,
+          hint: 'Leave backend out and write a Route.',
+        },
+  ];
 };

@@ -40,21 +40,29 @@ export const admitKeys = (
 const objection = (key: unknown, kids: Set<unknown>): string | undefined => {
   if (typeof key !== 'object' || key === null || Array.isArray(key)) return 'is not an object';
   const jwk = key as Jwk;
-  const { kty, kid } = jwk;
-  if (kty === 'oct') return 'is a shared secret (oct), which a key set must not hold';
+  if (jwk['kty'] === 'oct') return 'is a shared secret (oct), which a key set must not hold';
   if (privateMembers.some((name) => Object.hasOwn(jwk, name))) return 'contains a private key';
-  if (kid !== undefined) {
-    if (typeof kid !== 'string' || new TextEncoder().encode(kid).length > MAX_KID)
-      return `has a kid that is no text of at most ${MAX_KID} bytes`;
-    if (kids.has(kid)) return `has the same kid ${JSON.stringify(kid)} as another one`;
-    kids.add(kid);
-  }
   if (typeof jwk['alg'] === 'string' && HMAC.test(jwk['alg']))
     return `names the shared-secret algorithm ${jwk['alg']}`;
+  return kidObjection(jwk['kid'], kids) ?? materialObjection(jwk);
+};
+
+const kidObjection = (kid: unknown, kids: Set<unknown>): string | undefined => {
+  if (kid === undefined) return undefined;
+  if (typeof kid !== 'string' || new TextEncoder().encode(kid).length > MAX_KID)
+    return `has a kid that is no text of at most ${MAX_KID} bytes`;
+  if (kids.has(kid)) return `has the same kid ${JSON.stringify(kid)} as another one`;
+  kids.add(kid);
+  return undefined;
+};
+
+const materialObjection = (jwk: Jwk): string | undefined => {
+  const { kty, crv } = jwk;
   if (kty === 'RSA') return rsaObjection(jwk);
-  const known = curves[String(kty)];
+  const known = kty === 'EC' || kty === 'OKP' ? curves[kty] : undefined;
   if (!known) return `has the unknown type ${JSON.stringify(kty)}`;
-  if (!known.includes(String(jwk['crv']))) return `is on the curve ${JSON.stringify(jwk['crv'])}`;
+  if (typeof crv !== 'string' || !known.includes(crv))
+    return `is on the unknown curve ${JSON.stringify(crv)}`;
   const coordinates = kty === 'EC' ? ['x', 'y'] : ['x'];
   return coordinates.every((name) => bytesOf(jwk[name]) !== undefined)
     ? undefined

@@ -170,8 +170,8 @@ const describe = (node: Node): string => {
   const values = node['enum'] ?? (node['anyOf'] as Node[] | undefined)?.map((one) => one['const']);
   if (Array.isArray(values)) parts.push(`It is one of ${list(values)}.`);
   const { minimum, maximum } = node;
-  if (minimum !== undefined && maximum !== undefined)
-    parts.push(`It goes from ${String(minimum)} to ${String(maximum)}.`);
+  if (typeof minimum === 'number' && typeof maximum === 'number')
+    parts.push(`It goes from ${minimum} to ${maximum}.`);
   const properties = Object.keys((node['properties'] as Node | undefined) ?? {});
   if (properties.length > 0 && parts.length === 0)
     parts.push(`Its fields are ${list(properties)}.`);

@@ -85,33 +85,42 @@ interface Place {
 }
 
 const visit = (walk: Walk, node: Node | null | undefined, place: Place): unknown => {
-  if (walk.refused) return undefined;
   const offset = place.aliasAt ?? node?.range?.[0] ?? place.keyAt ?? 0;
-  walk.nodes += 1;
-  if (walk.nodes > limits.nodes) walk.refused = tooMany(offset);
-  else if (place.depth > limits.depth) walk.refused = tooDeep(offset);
-  if (walk.refused) return undefined;
+  if (!isAffordable(walk, place.depth, offset)) return undefined;
   walk.offsets.set(place.key, [place.keyAt ?? offset, offset]);
   if (isAlias(node)) return visitAlias(walk, node, { ...place, aliasAt: offset });
-  if (node && 'anchor' in node && node.anchor && place.aliasAt === undefined)
-    walk.anchors.set(node.anchor, node);
-  if (isSeq(node))
-    return node.items.map((item, index) =>
-      visit(walk, item as Node, {
-        key: `${place.key}\0${index}`,
-        depth: place.depth + 1,
-        keyAt: undefined,
-        aliasAt: place.aliasAt,
-      }),
-    );
+  if (place.aliasAt === undefined) noteAnchor(walk, node);
+  if (isSeq(node)) return visitList(walk, node.items, place);
   if (isMap(node)) return visitMap(walk, node.items, place);
   return isScalar(node) ? visitScalar(walk, node.value, offset) : null;
 };
 
+const isAffordable = (walk: Walk, depth: number, offset: number): boolean => {
+  walk.nodes += 1;
+  if (walk.nodes > limits.nodes) walk.refused ??= tooMany(offset);
+  if (depth > limits.depth) walk.refused ??= tooDeep(offset);
+  return walk.refused === undefined;
+};
+
+const noteAnchor = ({ anchors }: Walk, node: Node | null | undefined): void => {
+  if (node && 'anchor' in node && node.anchor) anchors.set(node.anchor, node);
+};
+
+const visitList = (walk: Walk, items: readonly unknown[], place: Place): unknown[] =>
+  items.map((item, index) =>
+    visit(walk, item as Node, {
+      key: `${place.key}\0${index}`,
+      depth: place.depth + 1,
+      keyAt: undefined,
+      aliasAt: place.aliasAt,
+    }),
+  );
+
 const visitScalar = (walk: Walk, value: unknown, offset: number): unknown => {
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
   if (typeof value === 'number' && Number.isFinite(value)) return value;
-  walk.refused = syntax(`${String(value)} is no value for a policy`, 'Quote it.', offset);
+  const text = typeof value === 'number' ? String(value) : typeof value;
+  walk.refused = syntax(`${text} is no value for a policy`, 'Quote it.', offset);
   return undefined;
 };
 
