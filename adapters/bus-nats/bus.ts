@@ -84,8 +84,9 @@ export const createNatsBus = (link: Link, userName: UserName): Bus => {
   return {
     publish: (subject, data) => {
       link.mustFit(subject, data.byteLength);
-      // The client would keep it for later; a late sample or ack is worse than a lost one.
-      if (link.isUp) connection.publish(subject, data);
+      // The client would keep it for later; a late sample or ack is worse than a lost one. It sends later anyway, so it
+      // gets bytes that nobody changes meanwhile.
+      if (link.isUp) connection.publish(subject, data.slice());
     },
     subscribe: (subject) => open(subject, {}, (message, queue) => queue.push(seen(message))),
     request: async (subject, data, timeoutMs) => {

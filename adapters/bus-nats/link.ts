@@ -80,7 +80,7 @@ export class Link {
   ): Promise<Msg> {
     if (!this.isUp) throw unreachable(subject);
     try {
-      return await this.connection.request(subject, data, {
+      return await this.connection.request(subject, data.slice(), {
         timeout: options.timeoutMs ?? API_TIMEOUT_MS,
         ...(options.headers ? { headers: options.headers } : {}),
       });
