@@ -3,8 +3,8 @@ import fastify, { type FastifyInstance } from 'fastify';
 import { EngineError } from '#engine/model/errors.ts';
 import { formatPosition } from '#engine/model/position.ts';
 import type { PlaneView } from '#engine/ports/data-plane.ts';
-import type { AgentStatus } from './agent.ts';
 import { redact } from './redact.ts';
+import type { AgentStatus } from './status.ts';
 
 export interface AdminOptions {
   readonly host: string;

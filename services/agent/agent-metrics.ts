@@ -12,7 +12,7 @@ import {
 } from '#adapters/metrics-prometheus/request-metrics.ts';
 import type { Ack } from '#engine/model/telemetry.ts';
 import type { SampleFacts } from '#engine/ports/data-plane.ts';
-import type { AgentStatus } from './agent.ts';
+import type { AgentStatus } from './status.ts';
 
 const families = {
   ...requestFamilies,

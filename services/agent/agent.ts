@@ -13,6 +13,7 @@ import { type AdminServer, startAdmin } from './admin.ts';
 import { AgentMetrics } from './agent-metrics.ts';
 import { describeAck, Follower } from './follower.ts';
 import { Outbox } from './outbox.ts';
+import type { AgentStatus } from './status.ts';
 import type { Time } from './time.ts';
 
 export interface AgentConfig {
@@ -42,19 +43,11 @@ export interface AgentDeps {
   readonly workload?: () => Workload | undefined;
 }
 
-export interface AgentStatus {
-  readonly isReady: boolean;
-  readonly agent: string;
-  readonly scope: Scope;
-  readonly state: Heartbeat['state'];
-  readonly revision: number;
-  readonly position: number;
-  readonly stalenessMs: number;
-}
-
 export interface Agent {
   readonly adminUrl: string;
   status(): AgentStatus;
+  /** Says at once what the next heartbeat would say. */
+  announce(): void;
   /** Readiness off, announce it, finish what is under way, cut at the deadline. */
   drain(deadlineMs: number): Promise<void>;
   /** Safe to call twice. */
@@ -70,7 +63,13 @@ export const startAgent = async (config: AgentConfig, deps: AgentDeps): Promise<
     await agent.close();
     throw error;
   }
-  return agent;
+  return {
+    adminUrl: agent.adminUrl,
+    status: () => agent.status(),
+    announce: () => agent.announce(),
+    drain: (deadlineMs) => agent.drain(deadlineMs),
+    close: () => agent.close(),
+  };
 };
 
 const BEAT_MS = 1000;
@@ -147,6 +146,10 @@ class RunningAgent implements Agent {
     };
   }
 
+  announce(): void {
+    this.#beat();
+  }
+
   async drain(deadlineMs: number): Promise<void> {
     this.#isDraining = true;
     this.#beat();
@@ -209,11 +212,13 @@ class RunningAgent implements Agent {
       this.#confirm();
     });
     for await (const { sequence, data } of reader) {
+      const wasReady = this.status().isReady;
       const ack = await this.#follower.take({ sequence, data, isBacklog });
       if (!ack) continue;
       this.#deps.log(describeAck(ack));
       this.#metrics.acked(ack);
       this.#outbox.send('ack', this.#subjects.ack(scope, agent), ack);
+      if (!wasReady) this.#beat();
     }
   }
 

@@ -45,10 +45,8 @@ export const startEdge = async (
     { ...deps, plane },
   );
   return {
+    ...agent,
     addresses: () => plane.addresses(),
-    adminUrl: agent.adminUrl,
-    status: () => agent.status(),
-    drain: (deadlineMs) => agent.drain(deadlineMs),
     close: async () => {
       await agent.close();
       access?.flush();

@@ -39,10 +39,10 @@ export const startSidecar = async (
   const { namespace, workload: name, labels } = config;
   let isAppUp = false;
   const look = async (): Promise<void> => {
+    const wasUp = isAppUp;
     isAppUp = await acceptsConnections(config.app);
+    if (isAppUp !== wasUp) agent?.announce();
   };
-  await look();
-  const stopLooking = deps.time.every(LOOK_MS, () => void look());
   const inbound = () => {
     const [bound] = plane.addresses();
     return bound && { host: config.advertise, port: bound.port };
@@ -52,7 +52,9 @@ export const startSidecar = async (
     const at = isAppUp ? inbound() : undefined;
     return { namespace, name, labels, endpoints: at ? [{ address: at.host, port: at.port }] : [] };
   };
-  let agent: Agent;
+  let agent: Agent | undefined;
+  await look();
+  const stopLooking = deps.time.every(LOOK_MS, () => void look());
   try {
     agent = await startAgent(
       {
@@ -74,14 +76,13 @@ export const startSidecar = async (
     stopLooking();
     throw error;
   }
+  const started = agent;
   return {
+    ...started,
     inbound,
-    adminUrl: agent.adminUrl,
-    status: () => agent.status(),
-    drain: (deadlineMs) => agent.drain(deadlineMs),
     close: async () => {
       stopLooking();
-      await agent.close();
+      await started.close();
       access?.flush();
     },
   };
