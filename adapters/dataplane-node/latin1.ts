@@ -5,5 +5,4 @@ declare global {
   }
 }
 
-/** A body run of at most this many bytes is cheaper to write as a string together with what stands before it. */
-export const SHORT_RUN = 16_384;
+export {};

@@ -6,7 +6,7 @@ import type { PlaneContext } from '../exchange/context.ts';
 import { ExchangeRunner } from '../exchange/runner.ts';
 import { BodyReader } from '../http1/body-reader.ts';
 import { type Refusal, RequestHead, refusals } from '../http1/request-head.ts';
-import { SHORT_RUN } from '../latin1.ts';
+import { SocketWriter } from '../socket-writer.ts';
 import type { Downstream } from './downstream.ts';
 import { incompleteFault } from './incomplete-head.ts';
 import type { ListenerPlan } from './listener-plan.ts';
@@ -49,6 +49,7 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
   isReading = false;
   isRequestPaused = false;
   private readonly socket: Socket;
+  private readonly writer: SocketWriter;
   private readonly home: ConnectionHome;
   private readonly context: PlaneContext;
   private readonly head = new RequestHead();
@@ -56,7 +57,6 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
   private readonly pending = new PendingBytes();
   private runner: ExchangeRunner | undefined;
   private state: number = State.Head;
-  private out = '';
   private served = 0;
   /** Bytes of `pending` known not to hold the end of a head. */
   private scanned = 0;
@@ -68,6 +68,7 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
   constructor(socket: Socket, home: ConnectionHome, peer: PeerFacts, context: PlaneContext) {
     super();
     this.socket = socket;
+    this.writer = new SocketWriter(socket);
     this.home = home;
     this.context = context;
     this.request = new DownstreamRequest(this.head, peer, home.plan);
@@ -83,7 +84,7 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
   }
 
   get isFull(): boolean {
-    return this.socket.writableNeedDrain;
+    return this.writer.isFull;
   }
 
   // What the socket says.
@@ -165,25 +166,20 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
   }
 
   write(text: string): void {
-    this.out += text;
+    this.writer.write(text);
     this.hasWritten = true;
   }
 
+  writeInformational(text: string): void {
+    this.writer.write(text);
+  }
+
   writeRun(bytes: Buffer, start: number, end: number, chunked: boolean): void {
-    if (chunked) this.out += `${(end - start).toString(16)}\r\n`;
-    if (end - start <= SHORT_RUN) this.out += bytes.latin1Slice(start, end);
-    else {
-      this.flush();
-      this.socket.write(Buffer.from(bytes.subarray(start, end)));
-    }
-    if (chunked) this.out += '\r\n';
+    this.writer.writeRun(bytes, start, end, chunked);
   }
 
   flush(): void {
-    if (this.out === '') return;
-    const text = this.out;
-    this.out = '';
-    this.socket.write(text, 'latin1');
+    this.writer.flush();
   }
 
   sendContinue(): void {

@@ -14,6 +14,8 @@ export interface Downstream {
   readonly isFull: boolean;
   /** Asked once per answer. False: the connection closes after it, and the head has to say so. */
   keepsOpen(): boolean;
+  /** 102, 103: not yet the answer. */
+  writeInformational(text: string): void;
   /** Gathered until `flush`. */
   write(text: string): void;
   writeRun(bytes: Buffer, start: number, end: number, chunked: boolean): void;

@@ -1,26 +1,49 @@
 // The end of an exchange: one count and, where somebody listens, one line.
-import type { ExchangeRunner } from './runner.ts';
+import type { Exchange, Forward } from '#engine/pipeline/exchange.ts';
+import type { AccessEntry } from '../access.ts';
+import type { DownstreamRequest } from '../downstream/request-view.ts';
+import type { EndpointState } from '../upstream/endpoint.ts';
+import type { PlaneContext } from './context.ts';
 
-export const recordExchange = (run: ExchangeRunner): void => {
+/** An exchange that is over. */
+export interface Concluded {
+  readonly context: PlaneContext;
+  readonly request: DownstreamRequest;
+  readonly requestId: string;
+  /** Of the policy that decided it. */
+  readonly revision: number;
+  readonly startedAt: number;
+  readonly exchange: Exchange | undefined;
+  readonly forward: Forward | undefined;
+  readonly endpoint: EndpointState | undefined;
+  readonly status: number;
+  readonly flag: string;
+  readonly tries: number;
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+}
+
+export const recordExchange = (run: Concluded): void => {
   const { context, exchange, forward, request } = run;
   const latencyMs = context.clock.monotonic() - run.startedAt;
-  const rule = exchange?.rule.id ?? '';
-  const service = forward?.upstream.service ?? '';
-  const version = forward?.upstream.version ?? '';
-  const retries = run.tries > 1 ? run.tries - 1 : 0;
   context.samples.record({
-    rule,
-    service,
-    version,
+    rule: exchange === undefined ? '' : exchange.rule.id,
+    service: forward === undefined ? '' : forward.upstream.service,
+    version: forward === undefined ? '' : forward.upstream.version,
     source: request.peerPrincipal ?? exchange?.principal ?? 'unknown',
     status: run.status,
     flag: run.flag,
     latencyMs,
     requestBytes: run.requestBytes,
     responseBytes: run.responseBytes,
-    retries,
+    retries: run.tries > 1 ? run.tries - 1 : 0,
   });
-  context.onAccess?.({
+  context.onAccess?.(entryOf(run, latencyMs));
+};
+
+const entryOf = (run: Concluded, durationMs: number): AccessEntry => {
+  const { context, exchange, forward, request } = run;
+  return {
     atMs: context.clock.now(),
     requestId: run.requestId,
     listener: request.listener,
@@ -30,11 +53,11 @@ export const recordExchange = (run: ExchangeRunner): void => {
     path: request.path,
     status: run.status,
     flag: run.flag === '' ? '-' : run.flag,
-    rule,
-    service,
-    version,
+    rule: exchange?.rule.id ?? '',
+    service: forward?.upstream.service ?? '',
+    version: forward?.upstream.version ?? '',
     endpoint: run.endpoint?.name ?? '',
-    durationMs: latencyMs,
+    durationMs,
     tries: run.tries,
     requestBytes: run.requestBytes,
     responseBytes: run.responseBytes,
@@ -44,5 +67,5 @@ export const recordExchange = (run: ExchangeRunner): void => {
     revision: run.revision,
     traceparent: request.header('traceparent'),
     notes: exchange?.notes,
-  });
+  };
 };

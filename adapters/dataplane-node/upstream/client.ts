@@ -1,7 +1,6 @@
 // What an upstream connection tells the one exchange that it serves at a time.
 import type { FieldSection } from '../http1/field-section.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
-import type { UpstreamConnection } from './connection.ts';
 
 /**
  * connect: no connection came about. reset: lost before any byte of the answer. partial: lost inside the answer.
@@ -15,10 +14,38 @@ export type UpstreamFailure =
   | 'protocol'
   | 'overflow';
 
+/** What a client may do with the connection that serves it. */
+export interface ClientConnection {
+  /** The endpoint is to be told that no request follows. */
+  readonly isLastRequest: boolean;
+  /** Too much is waiting to leave; `onUpstreamDrain` says when it has. */
+  readonly isFull: boolean;
+  /** Gathered until `flush`. */
+  write(text: string): void;
+  writeRun(bytes: Buffer, start: number, end: number, chunked: boolean): void;
+  endRequest(): void;
+  flush(): void;
+  /** Stop and go on reading the answer. */
+  pause(): void;
+  resume(): void;
+  /** Raw mode: half-close. */
+  endRaw(): void;
+  /** The head was enough: the rest of the answer is of no interest. */
+  discard(): void;
+  /** The client goes; what the endpoint makes of the request is unknown. */
+  abandon(): void;
+}
+
+/** A connection that waits for a client. */
+export interface IdleConnection extends ClientConnection {
+  serve(client: UpstreamClient, reused: boolean): void;
+  close(): void;
+}
+
 export interface UpstreamClient {
   readonly method: string;
   /** The connection is this client's until its answer ends or fails; `reused` ones may turn out to be stale. */
-  onConnected(connection: UpstreamConnection, reused: boolean): void;
+  onConnected(connection: ClientConnection, reused: boolean): void;
   /** 102, 103: the final head is still to come. */
   onInformational(head: ResponseHead): void;
   onResponseHead(head: ResponseHead): void;

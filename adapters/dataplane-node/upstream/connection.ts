@@ -6,8 +6,8 @@ import { connectStream, type StreamReader } from '../byte-stream.ts';
 import { Deadline } from '../deadlines.ts';
 import { BodyReader } from '../http1/body-reader.ts';
 import { ResponseHead } from '../http1/response-head.ts';
-import { SHORT_RUN } from '../latin1.ts';
-import type { UpstreamClient, UpstreamFailure } from './client.ts';
+import { SocketWriter } from '../socket-writer.ts';
+import type { ClientConnection, UpstreamClient, UpstreamFailure } from './client.ts';
 import type { EndpointState } from './endpoint.ts';
 
 const MAX_HEAD_BYTES = 65_536;
@@ -29,7 +29,7 @@ export interface ConnectionOwner {
   arm(deadline: Deadline, inMs: number): void;
 }
 
-export class UpstreamConnection extends Deadline implements StreamReader {
+export class UpstreamConnection extends Deadline implements StreamReader, ClientConnection {
   readonly owner: ConnectionOwner;
   readonly endpoint: EndpointState;
   /** Of the owner's identity when it was made. */
@@ -38,10 +38,10 @@ export class UpstreamConnection extends Deadline implements StreamReader {
   /** Requests sent so far. */
   requests = 0;
   private readonly socket: Socket;
+  private readonly writer: SocketWriter;
   private readonly head = new ResponseHead();
   private readonly body = new BodyReader();
   private state: number = State.Connecting;
-  private out = '';
   private pendingHead = '';
   private requestDone = true;
   private receivedAny = false;
@@ -60,6 +60,7 @@ export class UpstreamConnection extends Deadline implements StreamReader {
     this.generation = options.generation;
     const { address, port } = endpoint;
     this.socket = connectStream({ address, port, tls: options.tls }, this, () => this.connected());
+    this.writer = new SocketWriter(this.socket);
     owner.arm(this, owner.connectTimeoutMs);
   }
 
@@ -85,18 +86,11 @@ export class UpstreamConnection extends Deadline implements StreamReader {
   }
 
   write(text: string): void {
-    this.out += text;
+    this.writer.write(text);
   }
 
-  /** A run of the request body, framed as a chunk if `chunked`. */
   writeRun(bytes: Buffer, start: number, end: number, chunked: boolean): void {
-    if (chunked) this.out += `${(end - start).toString(16)}\r\n`;
-    if (end - start <= SHORT_RUN) this.out += bytes.latin1Slice(start, end);
-    else {
-      this.flush();
-      this.socket.write(Buffer.from(bytes.subarray(start, end)));
-    }
-    if (chunked) this.out += '\r\n';
+    this.writer.writeRun(bytes, start, end, chunked);
   }
 
   endRequest(): void {
@@ -104,15 +98,11 @@ export class UpstreamConnection extends Deadline implements StreamReader {
   }
 
   flush(): void {
-    if (this.out === '') return;
-    const text = this.out;
-    this.out = '';
-    this.socket.write(text, 'latin1');
+    this.writer.flush();
   }
 
-  /** Too much is waiting to leave; `onUpstreamDrain` says when it has. */
   get isFull(): boolean {
-    return this.socket.writableNeedDrain;
+    return this.writer.isFull;
   }
 
   pause(): void {

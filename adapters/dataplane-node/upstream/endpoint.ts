@@ -1,6 +1,6 @@
 // One address of an upstream: its idle connections, what is going on there, and how well it is doing.
 import type { UpstreamEndpoint } from '#engine/model/snapshot.ts';
-import type { UpstreamConnection } from './connection.ts';
+import type { IdleConnection } from './client.ts';
 
 /** Time constant of the latency average. */
 const DECAY_MS = 10_000;
@@ -14,7 +14,7 @@ export class EndpointState {
   /** Requests under way. */
   active = 0;
   /** Newest last. */
-  readonly idle: UpstreamConnection[] = [];
+  readonly idle: IdleConnection[] = [];
   /** False once policy no longer lists it. */
   isListed = true;
   /** Verdict of the active health check. */

@@ -3,10 +3,11 @@
 import type tls from 'node:tls';
 import type { Upstream } from '#engine/model/snapshot.ts';
 import type { Random } from '#engine/ports/clock.ts';
-import { type Balancer, createBalancer, type PickFacts } from '../balancer/balancer.ts';
+import type { Balancer, PickFacts } from '../balancer/balancer.ts';
+import { createBalancer } from '../balancer/create-balancer.ts';
 import { EndpointSet } from '../balancer/endpoint-set.ts';
 import type { Deadline, Deadlines } from '../deadlines.ts';
-import type { UpstreamClient } from './client.ts';
+import type { ClientConnection, UpstreamClient } from './client.ts';
 import { type ConnectionOwner, UpstreamConnection } from './connection.ts';
 import { EndpointState, endpointName } from './endpoint.ts';
 import { OutlierDetector } from './outlier.ts';
@@ -15,7 +16,7 @@ import { RetryBudget } from './retry-budget.ts';
 /** A client of the pool. `endpoint` is set by `acquire`, and set anew when a waiting client gets another connection. */
 export interface PoolClient extends UpstreamClient, PickFacts {
   endpoint: EndpointState | undefined;
-  connection: UpstreamConnection | undefined;
+  connection: ClientConnection | undefined;
   /** A reused connection has just proved stale; take a new one. */
   readonly wantsFresh: boolean;
 }

@@ -1,0 +1,216 @@
+// Tries of one request at an upstream: a connection each, what of the body may have to be sent again, retries and their limits.
+import type { Forward } from '#engine/pipeline/exchange.ts';
+import type { FieldSection } from '../http1/field-section.ts';
+import type { ResponseHead } from '../http1/response-head.ts';
+import type { ClientConnection, UpstreamFailure } from '../upstream/client.ts';
+import type { EndpointState } from '../upstream/endpoint.ts';
+import type { PoolClient, UpstreamState } from '../upstream/upstream-state.ts';
+import type { PlaneContext } from './context.ts';
+import type { TryFailure } from './failures.ts';
+import { MAX_KEPT_BYTES, RequestBody } from './request-body.ts';
+import { backoffMs, isIdempotent, retriesFailure, retriesResponse, retryAfterMs } from './retry.ts';
+
+/** In order: everything from Waiting to Raw has a connection. */
+export const Phase = {
+  Deciding: 0,
+  /** Fault delay or retry pause. */
+  Pausing: 1,
+  Connecting: 2,
+  /** The request is on its way, no final head yet. */
+  Waiting: 3,
+  Responding: 4,
+  Raw: 5,
+  Done: 6,
+} as const;
+
+export const NEVER = Number.POSITIVE_INFINITY;
+
+export abstract class Tries implements PoolClient {
+  readonly context: PlaneContext;
+  readonly startedAt: number;
+  forward: Forward | undefined;
+  endpoint: EndpointState | undefined;
+  connection: ClientConnection | undefined;
+  hashKey: string | undefined;
+  avoid: EndpointState | undefined;
+  wantsFresh = false;
+  /** Envoy's response flag. */
+  flag = '';
+  tries = 0;
+  requestBytes = 0;
+
+  protected phase: number = Phase.Deciding;
+  protected upstream: UpstreamState | undefined;
+  protected body: RequestBody | undefined;
+  /** Monotonic milliseconds. */
+  protected routeDueAt = NEVER;
+  protected tryDueAt = NEVER;
+  protected pauseDueAt = NEVER;
+  private tryStartedAt: number;
+  private isTrying = false;
+  private isReused = false;
+  /** This try is a retry, counted in the upstream's budget. */
+  private isRetry = false;
+  private retries = 0;
+
+  constructor(context: PlaneContext) {
+    this.context = context;
+    this.startedAt = this.tryStartedAt = context.clock.monotonic();
+  }
+
+  abstract get method(): string;
+  protected abstract sendRequest(connection: ClientConnection): void;
+  /** A head that no retry is made for. */
+  protected abstract acceptHead(head: ResponseHead): void;
+  /** No further try is made. */
+  protected abstract endBadly(failure: TryFailure): void;
+  protected abstract schedule(): void;
+  abstract onInformational(head: ResponseHead): void;
+  abstract onResponseBytes(bytes: Buffer, start: number, end: number): void;
+  abstract onResponseEnd(trailers: FieldSection | undefined): void;
+  abstract onResponsePause(): void;
+  abstract onSwitched(head: ResponseHead, bytes: Buffer, start: number, end: number): void;
+  abstract onUpstreamDrain(): void;
+  abstract onUpstreamEnd(): void;
+
+  onConnected(connection: ClientConnection, reused: boolean): void {
+    this.phase = Phase.Waiting;
+    this.isReused = reused;
+    this.sendRequest(connection);
+  }
+
+  onResponseHead(head: ResponseHead): void {
+    this.report(head.status);
+    const plan = this.forward?.action.retry;
+    if (plan && retriesResponse(plan, head, this.method)) {
+      const waitMs = retryAfterMs(head);
+      if (this.mayRetry(waitMs)) {
+        this.connection?.discard();
+        this.endTry();
+        this.pauseBeforeRetry(waitMs);
+        return;
+      }
+    }
+    this.phase = Phase.Responding;
+    this.tryDueAt = NEVER;
+    this.body?.forget();
+    this.acceptHead(head);
+  }
+
+  onUpstreamFailure(failure: UpstreamFailure): void {
+    this.onTryFailure(failure);
+  }
+
+  protected tryOnce(): void {
+    this.tries++;
+    this.phase = Phase.Connecting;
+    this.pauseDueAt = NEVER;
+    if (this.tries > 1) this.tryStartedAt = this.context.clock.monotonic();
+    const perTryMs = this.forward?.action.retry?.perTryTimeoutMs ?? 0;
+    if (perTryMs > 0) this.tryDueAt = this.tryStartedAt + perTryMs;
+    this.schedule();
+    this.isTrying = true;
+    const acquired = this.upstream?.acquire(this) ?? 'no-endpoint';
+    if (acquired === 'started') return;
+    this.isTrying = false;
+    this.endBadly(acquired);
+  }
+
+  protected pause(ms: number): void {
+    this.phase = Phase.Pausing;
+    this.pauseDueAt = this.context.clock.monotonic() + ms;
+    this.schedule();
+  }
+
+  protected onTryFailure(failure: TryFailure): void {
+    if (this.phase === Phase.Done) return;
+    if (this.phase >= Phase.Responding) {
+      this.endBadly(failure);
+      return;
+    }
+    // The endpoint had closed the idle connection before it could see the request.
+    const isStale =
+      failure === 'reset' && this.isReused && !this.wantsFresh && isIdempotent(this.method);
+    if (!isStale) this.report(0);
+    this.abandonTry();
+    if (isStale && this.canRepeat) {
+      this.wantsFresh = true;
+      this.tries--;
+      this.tryOnce();
+      return;
+    }
+    const plan = this.forward?.action.retry;
+    if (plan && retriesFailure(plan, failure, this.method) && this.mayRetry(0))
+      this.pauseBeforeRetry(0);
+    else this.endBadly(failure);
+  }
+
+  protected report(status: number): void {
+    if (!this.endpoint || !this.upstream || !this.isTrying) return;
+    const latencyMs = this.context.clock.monotonic() - this.tryStartedAt;
+    this.upstream.report(this.endpoint, status, latencyMs);
+  }
+
+  protected abandonTry(): void {
+    this.connection?.abandon();
+    this.endTry();
+  }
+
+  protected endTry(): void {
+    if (this.isTrying) {
+      this.isTrying = false;
+      this.upstream?.end(this);
+    }
+    if (this.isRetry && this.upstream) {
+      this.isRetry = false;
+      this.upstream.retries.active--;
+    }
+  }
+
+  /** Keeps a run of the body for a connection to come, or for another try. */
+  protected keepBody(bytes: Buffer, start: number, end: number): void {
+    if (this.phase < Phase.Waiting) {
+      this.body ??= new RequestBody();
+      this.body.keep(bytes, start, end);
+    } else if (this.body?.isWhole) {
+      if (this.body.size + end - start > MAX_KEPT_BYTES) this.body.forget();
+      else this.body.keep(bytes, start, end);
+    }
+  }
+
+  protected sendKeptBody(connection: ClientConnection, chunked: boolean): void {
+    const { body } = this;
+    if (!body) return;
+    for (const run of body.runs) connection.writeRun(run, 0, run.length, chunked);
+    const mayRepeat = isIdempotent(this.method) || this.forward?.action.retry !== undefined;
+    if (!mayRepeat || body.size > MAX_KEPT_BYTES) body.forget();
+  }
+
+  /** Everything that would have to be sent again is still here. */
+  private get canRepeat(): boolean {
+    return this.requestBytes === 0 || this.body?.isWhole === true;
+  }
+
+  private mayRetry(waitMs: number): boolean {
+    const plan = this.forward?.action.retry;
+    const { upstream } = this;
+    if (!plan || !upstream || plan.attempts === 0) return false;
+    if (this.retries >= plan.attempts) {
+      this.flag = 'URX';
+      return false;
+    }
+    if (!this.canRepeat || !upstream.retries.admits(plan, upstream.active)) return false;
+    return this.context.clock.monotonic() + waitMs < this.routeDueAt;
+  }
+
+  private pauseBeforeRetry(waitMs: number): void {
+    const plan = this.forward?.action.retry;
+    if (!plan || !this.upstream) return;
+    this.retries++;
+    this.upstream.retries.active++;
+    this.isRetry = true;
+    this.avoid = this.endpoint;
+    this.tryDueAt = NEVER;
+    this.pause(Math.max(waitMs, backoffMs(plan, this.retries, this.context.random)));
+  }
+}
