@@ -16,6 +16,7 @@ export interface Control {
   /** Of the admin API; empty if it does not listen. */
   readonly url: string;
   readonly http: FastifyInstance;
+  /** It leads, and has said everything once. */
   readonly isLeading: boolean;
   /** Stops writing, releases the lease. The broker is the caller's. Safe to call twice. */
   close(): Promise<void>;
@@ -27,7 +28,7 @@ export const startControl = async (config: ControlConfig, deps: ControlDeps): Pr
   const stop = new AbortController();
   const { signal } = stop;
   const parts = await assemble(config, deps, signal);
-  const { subjects, policy, leadership, controlLog, ring, onError, metrics } = parts;
+  const { subjects, policy, leadership, controlLog, onError, metrics } = parts;
   const handlers = createHandlers(parts, deps, () => duties.saidRevision);
   const duties = new Duties(config, deps, parts, () =>
     serveBusApi({ bus, subjects, handlers, access: deps.access, metrics, onError }),
@@ -38,7 +39,7 @@ export const startControl = async (config: ControlConfig, deps: ControlDeps): Pr
     metrics,
     events: parts.eventLog,
     everyEvent: subjects.everyEvent,
-    notReady: () => reasonsAgainst(parts, deps),
+    notReady: () => reasonsAgainst(parts, deps, duties),
     beforeMetrics: () => refreshMetrics(parts, time),
     version: config.version,
     onError,
@@ -116,7 +117,7 @@ export const startControl = async (config: ControlConfig, deps: ControlDeps): Pr
     url,
     http,
     get isLeading() {
-      return ring.isLeading;
+      return duties.isInCharge;
     },
     close: () => (closing ??= close()),
   };
@@ -139,10 +140,16 @@ const listen = async (http: FastifyInstance, { admin }: ControlConfig): Promise<
   return `http://${family === 'IPv6' ? `[${address}]` : address}:${bound}`;
 };
 
-const reasonsAgainst = (parts: Parts, { broker }: ControlDeps): readonly string[] => {
+const reasonsAgainst = (
+  parts: Parts,
+  { broker }: ControlDeps,
+  { isInCharge }: Duties,
+): readonly string[] => {
   const reasons: string[] = [];
   if (!broker.connected) reasons.push('the bus is away');
   if (parts.leadership.leader.instance === '') reasons.push('there is no leader yet');
-  if (parts.ring.isLeading && parts.ring.isBehind) reasons.push('not everything is published yet');
+  const leads = parts.leadership.term !== undefined;
+  if (leads && (!isInCharge || parts.ring.isBehind))
+    reasons.push('not everything is published yet');
   return reasons;
 };

@@ -66,6 +66,11 @@ export class Duties {
     }
   }
 
+  /** It leads, and everything that it has to say has been said once. */
+  get isInCharge(): boolean {
+    return this.#parts.ring.isLeading && this.#api !== undefined;
+  }
+
   stepDown(): void {
     const { ring, rollouts, events } = this.#parts;
     const { instance } = this.#config;
@@ -182,7 +187,7 @@ export class Duties {
     const term = leadership.term;
     if (!term) return;
     if (this.#isOutrun(term)) await leadership.renounce();
-    if (ring.isBehind) await this.renew();
+    if (ring.isUntidy) await this.renew();
     await rollouts.tick();
   }
 

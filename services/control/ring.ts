@@ -41,6 +41,8 @@ export class Ring {
   /** Revision that every scope has been told about. */
   #saidRevision = 0;
   #isBehind = false;
+  /** Decisions were made since the last snapshot; the next one says all of it in one message. */
+  #owesSnapshot = false;
 
   constructor(deps: RingDeps) {
     this.#deps = deps;
@@ -62,6 +64,11 @@ export class Ring {
   /** A publish failed; the next `refresh` makes up for it. */
   get isBehind(): boolean {
     return this.#isBehind;
+  }
+
+  /** A `refresh` would have something to say, though nobody waits for it. */
+  get isUntidy(): boolean {
+    return this.#isBehind || this.#owesSnapshot;
   }
 
   get isLeading(): boolean {
@@ -110,6 +117,7 @@ export class Ring {
       this.#isBehind = true;
       await publisher.decision(decision, this.#scopesWith(body));
       this.#isBehind = wasBehind;
+      this.#owesSnapshot = true;
       events.tell({ type: 'decision.standing', subject: decision.id, data: { ...decision } });
       return decision;
     });
@@ -144,6 +152,7 @@ export class Ring {
       events.tell({ type: 'decision.retired', subject: id, data: { reason } });
     }
     this.#isBehind = false;
+    this.#owesSnapshot = false;
   }
 
   #compile(state: PolicyState): PolicyResult {

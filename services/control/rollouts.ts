@@ -41,9 +41,15 @@ export class Rollouts {
   #unreadable = new Map<string, string>();
   #term: Term | undefined;
   #baselinesSavedMs = 0;
+  #isPlanned = false;
 
   constructor(deps: RolloutsDeps) {
     this.#deps = deps;
+  }
+
+  /** Every rollout on record has been taken up. */
+  get isRunning(): boolean {
+    return this.#term?.isValid() === true && this.#isPlanned;
   }
 
   get runs(): ReadonlyMap<string, RolloutRun> {
@@ -72,6 +78,7 @@ export class Rollouts {
 
   end(): void {
     this.#term = undefined;
+    this.#isPlanned = false;
     this.#runs.clear();
   }
 
@@ -86,6 +93,7 @@ export class Rollouts {
     for (const run of this.#runs.values())
       if (!written.has(`Rollout/${run.id}` as ResourceId))
         await this.#guarded(run, () => this.#drop(run));
+    this.#isPlanned = true;
     await this.#notice(result);
   }
 

@@ -27,6 +27,10 @@ export const createRolloutApi = (deps: RolloutApiDeps) => {
 
   const found = (request: RolloutRequest): RolloutRun => {
     leadership.require();
+    if (!rollouts.isRunning)
+      throw new EngineError('ERR_NOT_LEADER', 'the rollouts are being taken up', {
+        retryable: true,
+      });
     if (request.name === undefined)
       throw new EngineError('ERR_REQUEST_INVALID', 'name the rollout', { source: 'caller' });
     return rollouts.run(`${request.namespace ?? 'default'}/${request.name}`);
@@ -74,8 +78,8 @@ export const createRolloutApi = (deps: RolloutApiDeps) => {
   };
 
   const status = async (_caller: Caller, request: RolloutRequest): Promise<RolloutAnswer> => {
-    const runs = leadership.term ? [...rollouts.runs.values()] : await onRecord(deps);
-    const standing = leadership.term ? deps.ring.standing : await reloaded(deps.book);
+    const runs = rollouts.isRunning ? [...rollouts.runs.values()] : await onRecord(deps);
+    const standing = rollouts.isRunning ? deps.ring.standing : await reloaded(deps.book);
     const wanted = runs.filter(({ id }) => isAskedFor(id, request));
     if (request.name !== undefined && wanted.length === 0)
       throw new EngineError(

@@ -206,6 +206,7 @@ describe('two replicas', () => {
     await world.start();
     const edge = await world.agent('edge-1', 'edge.public');
     await world.apply(bibby);
+    await world.until('the edge has it', () => edge.state.active?.revision === 1);
     const log = await world.hub.connect().log(streams.control);
     const subject = subjects().snapshot('edge.public');
     const written = await log.last(subject);

@@ -16,9 +16,24 @@ const turn = (): Promise<void> =>
     setImmediate(resolve);
   });
 
-/** Lets promises, and the crypto that runs beside us, come to rest. */
-export const settle = async (turns = 20): Promise<void> => {
-  for (let count = 0; count < turns; count += 1) await turn();
+let beside = 0;
+
+/** Names work that runs beside the event loop, such as crypto: time waits for it. */
+export const waitedFor = async <T>(work: Promise<T>): Promise<T> => {
+  beside += 1;
+  try {
+    return await work;
+  } finally {
+    beside -= 1;
+  }
+};
+
+/** Lets everything that is under way come to rest. */
+export const settle = async (turns = 25): Promise<void> => {
+  for (let quiet = 0; quiet < turns; quiet += 1) {
+    await turn();
+    if (beside > 0) quiet = 0;
+  }
 };
 
 /** Resolves once the condition holds; fails after many turns of the event loop. */

@@ -10,14 +10,20 @@ import type { Event } from '#engine/model/event.ts';
 import type { Scope } from '#engine/model/scope.ts';
 import { streams, subjects } from '#engine/model/subjects.ts';
 import type { Workload } from '#engine/model/telemetry.ts';
+import type { Signer, Verifier } from '#engine/ports/signer.ts';
 import { createAccess } from '#services/control/access.ts';
 import { type Control, startControl } from '#services/control/control.ts';
 import { FakeAgent, type FakeAgentOptions } from './fake-agent.ts';
-import { createTestTime, settle, type TestTime, until } from './test-time.ts';
+import { createTestTime, settle, type TestTime, until, waitedFor } from './test-time.ts';
 
 const keys = await generateSigningKeys();
-export const signer = createSigner(keys.privateJwk);
-export const verifier = createVerifier(keys.jwks);
+const realSigner = createSigner(keys.privateJwk);
+const realVerifier = createVerifier(keys.jwks);
+export const signer: Signer = {
+  keyId: realSigner.keyId,
+  seal: (payload) => waitedFor(realSigner.seal(payload)),
+};
+export const verifier: Verifier = { open: (sealed) => waitedFor(realVerifier.open(sealed)) };
 
 const token = (role: Role): string => `${role}-token-0123456789`;
 
@@ -73,7 +79,13 @@ export class World {
     );
     const replica = { control, broker, lines, kill: () => broker.cut() };
     this.replicas.push(replica);
-    await this.time.advance(0);
+    await until('it is ready', async () => {
+      const response = await control.http.inject({ method: 'GET', url: '/ready' });
+      if (response.statusCode === 200) return true;
+      await this.time.advance(0);
+      return false;
+    });
+    await settle();
     return replica;
   }
 
@@ -106,7 +118,7 @@ export class World {
 
   async call<T>(
     operation: readonly [method: 'GET' | 'POST', url: string],
-    body: unknown = undefined,
+    body?: unknown,
     options: { readonly role?: Role; readonly replica?: Replica; readonly type?: string } = {},
   ): Promise<Answer<T>> {
     const {

@@ -1,0 +1,251 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { RolloutAnswer } from '#engine/model/api.ts';
+import { buckets } from '#engine/model/subjects.ts';
+import type { Series } from '#engine/model/telemetry.ts';
+import { all, bibby, gateway, rollout, route, service } from './documents.ts';
+import type { FakeAgent } from './fake-agent.ts';
+import { catalog, World } from './world.ts';
+
+const SERVICE = 'bibby/catalog-service';
+let world: World;
+let edge: FakeAgent;
+
+beforeEach(async () => {
+  world = new World();
+  await world.start();
+});
+afterEach(() => world.stop());
+
+const series = (version: string, requests: number, errors: number): Series => ({
+  rule: 'bibby/catalog/0',
+  service: SERVICE,
+  version,
+  source: 'unknown',
+  requests,
+  errors,
+  statuses: { 200: requests - errors, 500: errors },
+  flags: {},
+  // All answers in (2^(40/8), 2^(41/8)] = 32 to 34.9 ms.
+  latency: { zero: 0, buckets: requests > 0 ? [40, requests] : [], sum: requests * 33 },
+  requestBytes: 0,
+  responseBytes: 0,
+  retries: 0,
+});
+
+/** 400 requests per second, shared as the edge was told. */
+const traffic = (canaryErrorShare: number) => () => {
+  const canary = Math.round((400 * (edge.weight(SERVICE, 'v1.1') ?? 0)) / 10_000);
+  edge.sample([
+    series('v1.0', 400 - canary, 0),
+    series('v1.1', canary, Math.round(canary * canaryErrorShare)),
+  ]);
+};
+
+const ship = async (document = rollout()): Promise<void> => {
+  await world.apply(all(bibby, document));
+  edge = await world.agent('edge-1', 'edge.public');
+  await world.agent('catalog-1', 'sidecar.bibby.catalog', { workload: catalog('v1.0') });
+  await world.seconds(5, traffic(0));
+  await world.agent('catalog-2', 'sidecar.bibby.catalog', { workload: catalog('v1.1') });
+  await world.seconds(1, traffic(0));
+};
+
+const untilState = async (state: string, each: () => void, limit = 120): Promise<number> => {
+  for (let second = 0; second < limit; second += 1) {
+    if ((await world.rollout()).state === state) return second;
+    await world.seconds(1, each);
+  }
+  throw new Error(`not ${state} but ${JSON.stringify(await world.rollout())}`);
+};
+
+const command = (verb: string, more: object = {}) =>
+  world.call<RolloutAnswer>(['POST', `/v1/rollouts/${verb}`], {
+    namespace: 'bibby',
+    name: 'catalog',
+    ...more,
+  });
+
+describe('a rollout', () => {
+  it('starts by itself when a new version is announced', async () => {
+    await ship();
+    expect(await world.rollout()).toMatchObject({ canary: 'v1.1', baseline: 'v1.0' });
+  });
+
+  it('waits for a command when the policy says so', async () => {
+    await ship(rollout('  start: manual\n'));
+    await world.seconds(3, traffic(0));
+    expect(await world.rollout()).toMatchObject({ state: 'idle' });
+    const { status } = await command('start', { reason: 'now' });
+    expect(status).toBe(200);
+    expect(await world.rollout()).toMatchObject({ canary: 'v1.1', state: 'initializing' });
+  });
+
+  it('gives a good version all traffic, step by step', async () => {
+    await ship();
+    await untilState('succeeded', traffic(0));
+    expect(edge.weight(SERVICE, 'v1.1')).toBe(10_000);
+    const types = (await world.events()).map(({ type }) => type);
+    expect(types).toContain('weir.rollout.started');
+    expect(types.filter((type) => type === 'weir.rollout.stepped')).toHaveLength(2);
+    expect(types.filter((type) => type === 'weir.rollout.promoted')).toHaveLength(1);
+  });
+
+  it('takes a bad version back', async () => {
+    await ship();
+    await untilState('failed', traffic(0.2));
+    expect(edge.weight(SERVICE, 'v1.1')).toBe(0);
+    const { reason } = await world.rollout();
+    expect(reason).toMatch(/error/i);
+  });
+
+  it('does not try a version again that failed, until it is told to', async () => {
+    await ship();
+    await untilState('failed', traffic(0.2));
+    await world.seconds(20, traffic(0));
+    expect((await world.rollout()).state).toBe('failed');
+    await command('retry', { reason: 'fixed' });
+    await untilState('succeeded', traffic(0));
+  });
+
+  it('does not take the old version for a new one after a promotion', async () => {
+    await ship();
+    await untilState('succeeded', traffic(0));
+    await world.seconds(20, traffic(0));
+    expect(await world.rollout()).toMatchObject({ state: 'succeeded', canary: 'v1.1' });
+  });
+
+  it('hands over to the policy when that names the promoted version', async () => {
+    await ship();
+    await untilState('succeeded', traffic(0));
+    await world.apply(service.replace('  port:', '  baseline: v1.1\n  port:'));
+    await untilState('idle', traffic(0));
+    await world.seconds(2, traffic(0));
+    expect((await world.rollout()).standing).toEqual([]);
+    expect(edge.weight(SERVICE, 'v1.1')).toBe(10_000);
+  });
+
+  it('obeys operators, and records who and why', async () => {
+    await ship();
+    await untilState('progressing', traffic(0));
+    expect((await command('pause', { reason: 'lunch' })).status).toBe(200);
+    const before = edge.weight(SERVICE, 'v1.1');
+    await world.seconds(20, traffic(0));
+    expect(edge.weight(SERVICE, 'v1.1')).toBe(before);
+    expect((await command('pause')).body.error.code).toBe('ERR_ROLLOUT_STATE');
+    await command('resume');
+    expect((await command('abort', { reason: 'wrong day' })).status).toBe(200);
+    await world.until('no traffic is left', () => edge.weight(SERVICE, 'v1.1') === 0);
+    const aborted = (await world.events()).find(({ type }) => type === 'weir.rollout.aborted');
+    expect(aborted?.data).toMatchObject({ by: 'operator', why: 'wrong day' });
+  });
+
+  it('is brought back before its Rollout is gone', async () => {
+    await ship();
+    await untilState('progressing', traffic(0));
+    await world.call(['POST', '/v1/policy/delete'], { ids: ['Rollout/bibby/catalog'] });
+    await world.seconds(2, traffic(0));
+    expect(edge.weight(SERVICE, 'v1.1')).toBe(0);
+    const { body } = await world.call<RolloutAnswer>(['GET', '/v1/rollouts']);
+    expect(body.rollouts).toEqual([]);
+  });
+
+  it('stands still when its state on record cannot be read, and starts anew when it is told to', async () => {
+    await ship();
+    await untilState('progressing', traffic(0));
+    await world.until('a tenth', () => edge.weight(SERVICE, 'v1.1') === 1000);
+    world.replicas.at(-1)?.kill();
+    const store = await world.hub.connect().store(buckets.machines);
+    for (const { key } of await store.entries())
+      if (key.startsWith('rollout.')) await store.put(key, new TextEncoder().encode('{"v":1'));
+    await world.start();
+    await world.seconds(3, traffic(0));
+    expect(await world.rollout()).toMatchObject({ state: 'broken' });
+    expect(edge.weight(SERVICE, 'v1.1')).toBe(1000);
+    expect((await command('promote')).status).toBe(409);
+    expect((await command('start')).status).toBe(200);
+    await untilState('succeeded', traffic(0));
+  });
+});
+
+describe('killed in any state, a rollout', () => {
+  const restart = async (): Promise<void> => {
+    world.replicas.at(-1)?.kill();
+    await world.start();
+  };
+
+  it.each([
+    ['initializing', 0],
+    ['progressing', 0],
+    ['holding', 0],
+    ['paused', 0],
+    ['promoting', 0],
+    ['succeeded', 0],
+    ['rollingBack', 0.2],
+    ['failed', 0.2],
+  ] as const)('%s, goes on where it was', async (state, errors) => {
+    await ship();
+    if (state === 'holding') {
+      await untilState('progressing', traffic(errors));
+      await untilState('holding', () => {});
+    } else if (state === 'paused') {
+      await untilState('progressing', traffic(errors));
+      await command('pause');
+    } else await untilState(state, traffic(errors));
+    const before = await world.rollout();
+    await restart();
+    expect(await world.rollout()).toMatchObject({
+      state,
+      step: before.step,
+      weight: before.weight,
+    });
+    const decided = before.weight * 100;
+    await world.until('the edge has it', () => edge.weight(SERVICE, 'v1.1') === decided);
+    if (state === 'paused') await command('resume');
+    await untilState(errors > 0 ? 'failed' : 'succeeded', traffic(errors));
+    expect(edge.weight(SERVICE, 'v1.1')).toBe(errors > 0 ? 0 : 10_000);
+  });
+
+  it('every second of its life, loses no step and doubles none', async () => {
+    await ship();
+    for (let second = 0; second < 90; second += 1) {
+      if ((await world.rollout()).state === 'succeeded') break;
+      await world.seconds(1, traffic(0));
+      await restart();
+    }
+    await untilState('succeeded', traffic(0));
+    const { history } = await world.rollout();
+    const weights = history.map(({ weight }) => weight);
+    expect(weights).toEqual(weights.toSorted((a, b) => a - b));
+    expect([...new Set(weights)]).toEqual([0, 10, 50, 100]);
+    const events = await world.events();
+    const steps = events.filter(({ type }) => type === 'weir.rollout.stepped');
+    expect(steps.map(({ data }) => data['weight'])).toEqual([10, 50]);
+    expect(edge.positions).toEqual(edge.positions.toSorted((a, b) => a - b));
+  });
+});
+
+describe('one bad rollout', () => {
+  it('does not harm another', async () => {
+    const other = (text: string) => text.replaceAll('catalog', 'library');
+    await world.apply(
+      all(
+        gateway,
+        service,
+        route(),
+        rollout(),
+        other(service),
+        other(route('/library')),
+        other(rollout()),
+      ),
+    );
+    edge = await world.agent('edge-1', 'edge.public');
+    const store = await world.hub.connect().store(buckets.machines);
+    await store.put('rollout.bibby_library.0', new TextEncoder().encode('nonsense'));
+    world.replicas.at(-1)?.kill();
+    await world.start();
+    await world.agent('catalog-1', 'sidecar.bibby.catalog', { workload: catalog('v1.0') });
+    await world.agent('catalog-2', 'sidecar.bibby.catalog', { workload: catalog('v1.1') });
+    await untilState('succeeded', traffic(0));
+    expect((await world.rollout('bibby/library')).state).toBe('broken');
+  });
+});
