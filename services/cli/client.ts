@@ -10,6 +10,7 @@ import {
   type RolloutAnswer,
 } from '#engine/model/api.ts';
 import { CliError, type ExitCode, exitCodes } from './exit.ts';
+import type { Explained } from './explain-view.ts';
 import type { Target } from './installation.ts';
 
 interface Answers {
@@ -19,7 +20,7 @@ interface Answers {
   'policy.delete': ApplyAnswer;
   'policy.history': HistoryAnswer;
   'policy.rollback': ApplyAnswer;
-  'policy.explain': unknown;
+  'policy.explain': Explained;
   'fleet.status': FleetAnswer;
   'rollout.status': RolloutAnswer;
 }

@@ -1,9 +1,12 @@
 // Brings the installation up, process by process, in the order in which they need each other.
-import { readdirSync, readFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { join, relative } from 'node:path';
+import { promisify } from 'node:util';
 import { type Admin, createAdmin } from './admin.ts';
-import { nodeProcess, openVolume, type Volume } from './library.ts';
+import { nameOf, nodeProcess, openVolume, type Volume } from './library.ts';
+import { whyTaken } from './ports.ts';
 import type { Processes } from './processes.ts';
 import { waitFor } from './wait.ts';
 
@@ -18,22 +21,30 @@ export interface Site {
 
 const START_MS = 30_000;
 const HOST = 'api.bibby.com';
+const LOOPBACK = '127.0.0.1';
+const ADMIN_PORT = 7400;
 
 const volumes: readonly Volume[] = [
   { service: 'catalog', version: 'v1.0' },
   { service: 'library', version: 'v1.0' },
   { service: 'circulation', version: 'v1.0' },
 ];
+export const nextVolume: Volume = { service: 'catalog', version: 'v1.1' };
 
 export const bringUp = async (site: Site): Promise<Admin> => {
   const { processes, home, say } = site;
+  await setUp(site);
   const admin = createAdmin(home);
   const env = environment(site);
+  const address = (await whyTaken(ADMIN_PORT, LOOPBACK))
+    ? `${LOOPBACK}:0`
+    : `${LOOPBACK}:${ADMIN_PORT}`;
   await processes.start({
     ...nodeProcess(site, 'control'),
     name: 'control',
-    env: { ...env, WEIR_CREDENTIALS: credentials(site, 'control') },
-    ready: /./,
+    env: { ...env, WEIR_CREDENTIALS: credentials(site, 'control'), WEIR_ADMIN_ADDRESS: address },
+    ready: /^admin API on http:\/\/(\S+)/,
+    pin: ([, at = address]) => ({ WEIR_ADMIN_ADDRESS: at }),
   });
   await waitFor('control', () => admin.fleet(), { timeoutMs: START_MS });
   say('control is up');
@@ -48,7 +59,7 @@ export const bringUp = async (site: Site): Promise<Admin> => {
         WEIR_LISTEN_PORTS: `8080=${site.port}`,
         WEIR_CREDENTIALS: credentials(site, 'edge'),
       },
-      ready: /./,
+      ready: /^admin address/,
     }),
     ...volumes.map((volume) => open(site, volume)),
   ]);
@@ -62,9 +73,36 @@ export const bringUp = async (site: Site): Promise<Admin> => {
 
 export const open = (site: Site, volume: Volume): Promise<void> =>
   openVolume(
-    { ...site, env: environment(site), credentials: credentials(site, 'sidecar') },
+    { ...site, env: environment(site), credentials: (agent) => credentials(site, agent) },
     volume,
   );
+
+/** Credentials and keys are kept from run to run; what the bus holds is not, so that every demo starts afresh. */
+const setUp = async (site: Site): Promise<void> => {
+  const { processes, home, natsUrl, say } = site;
+  const agents = [
+    'edge=edge.public',
+    ...[...volumes, nextVolume].map((volume) => {
+      const name = nameOf(volume);
+      return `${name}=sidecar.bibby.${name}@bibby/${name}`;
+    }),
+  ];
+  const wanted = agents.flatMap((agent) => ['--agent', agent]);
+  const { command, args } = nodeProcess(site, 'setup', ['install', '--home', home, ...wanted]);
+  await promisify(execFile)(command, args).catch((error: Error & { stderr?: string }) => {
+    throw new Error(`Set-up failed: ${error.stderr?.trim() || error.message}`);
+  });
+  if (natsUrl) return say(`using the nats-server at ${natsUrl}`);
+  for (const folder of [join('nats', 'data'), 'agents'])
+    rmSync(join(home, folder), { recursive: true, force: true });
+  const [, url = ''] = await processes.start({
+    ...nodeProcess(site, 'setup', ['nats', '--home', home]),
+    name: 'nats',
+    env: {},
+    ready: /^nats-server listens on (\S+)/,
+  });
+  say(`nats-server is up at ${url}`);
+};
 
 export const startTraffic = async (site: Site, onLine: (line: string) => void): Promise<void> => {
   await site.processes.start({

@@ -11,13 +11,17 @@ export interface LibraryDeps {
   readonly processes: Processes;
   readonly root: string;
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly credentials: string;
+  readonly credentials: (agent: string) => string;
 }
+
+/** `catalog-v1-1`: its name as a process, an agent and a workload. */
+export const nameOf = ({ service, version }: Volume): string =>
+  `${service}-${version.replaceAll('.', '-')}`;
 
 /** Starts the application, then the sidecar that announces it. */
 export const openVolume = async (deps: LibraryDeps, volume: Volume): Promise<void> => {
   const { service, version, errorRate = 0 } = volume;
-  const name = `${service}-${version.replaceAll('.', '-')}`;
+  const name = nameOf(volume);
   const [, address = ''] = await deps.processes.start({
     ...nodeProcess(deps, 'bibby', [service]),
     name,
@@ -39,9 +43,9 @@ export const openVolume = async (deps: LibraryDeps, volume: Volume): Promise<voi
       WEIR_WORKLOAD: name,
       WEIR_LABELS: `app=${service}-service,version=${version}`,
       WEIR_APP: address,
-      WEIR_CREDENTIALS: deps.credentials,
+      WEIR_CREDENTIALS: deps.credentials(name),
     },
-    ready: /./,
+    ready: /^admin address/,
   });
 };
 

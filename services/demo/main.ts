@@ -1,13 +1,13 @@
 // What `npm start` runs: all of Weir on one machine, with traffic and a release to watch.
-import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createBoard } from './board.ts';
-import { bringUp, open, type Site, startTraffic } from './installation.ts';
+import { bringUp, nextVolume, open, type Site, startTraffic } from './installation.ts';
 import { type Lock, takeLock } from './lock.ts';
 import { nextSteps } from './next-steps.ts';
 import { type DemoOptions, help, parseOptions } from './options.ts';
+import { whyTaken } from './ports.ts';
 import { createProcesses, type Processes } from './processes.ts';
 import { type Ending, tellRollout } from './story.ts';
 import { parseTotals } from './tally.ts';
@@ -19,7 +19,6 @@ const home = resolve(process.env['WEIR_HOME'] ?? join(root, '.weir'));
 const board = createBoard(process.stdout);
 
 const main = async (options: DemoOptions): Promise<number> => {
-  await refuseTakenPort(options.port);
   const lock = await takeLock(home, options.port);
   const processes = createProcesses({
     logFolder: join(home, 'log'),
@@ -28,6 +27,7 @@ const main = async (options: DemoOptions): Promise<number> => {
   });
   const interrupted = interruption(processes);
   try {
+    await refuseTakenPort(options.port);
     return await Promise.race([play(options, processes, interrupted.signal), interrupted.code]);
   } finally {
     await end(processes, lock);
@@ -56,7 +56,7 @@ const play = async (
   }
   const sinceMs = Date.now();
   const errorRate = options.bad ? BAD_ERROR_RATE : 0;
-  await open(site, { service: 'catalog', version: 'v1.1', errorRate });
+  await open(site, { ...nextVolume, errorRate });
   board.say(`catalog v1.1 is up${options.bad ? ', and fails 5 % of its requests' : ''}`);
   const service = 'bibby/catalog-service';
   const story = { board, admin, service, sinceMs, readers: () => readers, signal };
@@ -99,15 +99,10 @@ const end = async (processes: Processes, lock: Lock): Promise<void> => {
   lock.release();
 };
 
-const refuseTakenPort = (port: number): Promise<void> =>
-  new Promise((done, refuse) => {
-    const server = createServer();
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const why = error.code === 'EADDRINUSE' ? 'is taken' : `cannot be used (${error.code})`;
-      refuse(new Error(`Port ${port} ${why}; choose another one with --port.`));
-    });
-    server.listen(port, () => server.close(() => done()));
-  });
+const refuseTakenPort = async (port: number): Promise<void> => {
+  const why = await whyTaken(port);
+  if (why) throw new Error(`Port ${port} ${why}; choose another one with --port.`);
+};
 
 try {
   const options = parseOptions(process.argv.slice(2));

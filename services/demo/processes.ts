@@ -51,8 +51,8 @@ export const createProcesses = (options: {
   let isStopping = false;
   mkdirSync(options.logFolder, { recursive: true });
 
-  const launch = (spec: ProcessSpec, env = spec.env) => {
-    const log = createWriteStream(join(options.logFolder, `${spec.name}.log`), { flags: 'a' });
+  const launch = (spec: ProcessSpec, env = spec.env, flags: 'w' | 'a' = 'w') => {
+    const log = createWriteStream(join(options.logFolder, `${spec.name}.log`), { flags });
     // A group of its own: Ctrl-C in the terminal must not reach it before we say so.
     const child = spawn(spec.command, [...spec.args], {
       env: { ...process.env, ...env },
@@ -79,7 +79,7 @@ export const createProcesses = (options: {
       options.say(`${name} ended (${how}); starting it again`);
       await sleep(Math.min(250 * entry.restarts, 3000));
       if (entry.stopping || isStopping) return;
-      const { child, exited } = launch(entry.spec, env);
+      const { child, exited } = launch(entry.spec, env, 'a');
       Object.assign(entry, { child, exited });
       supervise(entry, env);
     });

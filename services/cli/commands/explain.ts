@@ -1,7 +1,7 @@
 // `weir explain`: what the policy in force would do with a request, by the code that serves traffic.
 import { Command } from 'commander';
-import { stringify } from 'yaml';
 import { CliError, exitCodes } from '../exit.ts';
+import { showExplanation } from '../explain-view.ts';
 import { examples, type Session } from '../session.ts';
 
 interface ExplainOptions {
@@ -36,7 +36,7 @@ export const explainCommand = (session: Session): Command =>
         ...(options.client === undefined ? {} : { clientAddress: options.client }),
         ...(options.scope === undefined ? {} : { scope: options.scope }),
       });
-      session.print(answer, () => stringify(answer));
+      session.print(answer, () => showExplanation(answer, session.colors));
     });
 
 const collectHeader = (text: string, earlier: [string, string][] = []): [string, string][] => {
