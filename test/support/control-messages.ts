@@ -3,6 +3,7 @@ import {
   createSigner,
   createVerifier,
   generateSigningKeys,
+  type SigningKeys,
 } from '#adapters/signer-ed25519/signer.ts';
 import {
   type ControlMessage,
@@ -52,8 +53,8 @@ export const decisionMessage = (
 });
 
 /** A control plane's keys: what it seals with, and what agents trust. */
-export const controlKeys = async () => {
-  const { privateJwk, jwks } = await generateSigningKeys();
+export const controlKeys = async (given?: SigningKeys) => {
+  const { privateJwk, jwks } = given ?? (await generateSigningKeys());
   const signer = createSigner(privateJwk);
   return {
     jwks,

@@ -130,7 +130,7 @@ describe('the edge', () => {
     await control.acked(message.position);
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
     const { response, body } = await get('/books?q=1', { traceparent });
-    expect(body.headers.traceparent).toBe(traceparent);
+    expect(body.headers['traceparent']).toBe(traceparent);
     await vi.waitFor(() => expect(written).not.toBe(''));
     const line = JSON.parse(written);
     expect(line).toMatchObject({
