@@ -14,7 +14,10 @@ export type DecisionBody =
       readonly target: string;
       readonly state: 'closed' | 'open' | 'halfOpen';
     }
-  /** Nobody gets in with this any more. `target` is `jti:x`, `sub:x`, `key:x`, `consumer:x`, `kid:x` or `before:x`. */
+  /**
+   * Nobody gets in with this any more. `target` is `jti:x`, `sub:x`, `key:x`, `consumer:x`, `kid:x`, or `before:x` for tokens
+   * issued before so many milliseconds since 1970.
+   */
   | { readonly type: 'revocation'; readonly target: string; readonly expiresMs: number };
 
 /** Recorded before it is published, and valid until policy itself says the same or an operator withdraws it. */

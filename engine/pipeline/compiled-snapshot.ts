@@ -1,6 +1,7 @@
 // A snapshot made ready to serve. Knows nothing of decisions, so it survives every change of the overlay.
 import type { FilterBuild, FilterDeps } from '../filters/filter.ts';
 import { canonicalHeader, identityHeaders } from '../filters/header-names.ts';
+import { standingRevocations } from '../filters/revocations.ts';
 import type { HostEntry, Snapshot } from '../model/snapshot.ts';
 import type { PlaneView } from '../ports/data-plane.ts';
 import { baseSplits, type SplitTables } from './destination.ts';
@@ -19,6 +20,7 @@ export interface CompiledSnapshot {
   readonly deps: PipelineDeps;
   readonly splits: SplitTables;
   readonly protectedHeaders: ReadonlySet<string>;
+  readonly revocations: ReturnType<typeof standingRevocations>;
   /** Some rule has CORS, so preflights are worth a look. */
   readonly hasCors: boolean;
   hostOf(request: RequestView): CompiledHost | undefined;
@@ -54,6 +56,7 @@ export const compileSnapshot = (view: PlaneView, deps: PipelineDeps): CompiledSn
     deps,
     splits: baseSplits(snapshot),
     protectedHeaders,
+    revocations: standingRevocations(snapshot.standing),
     hasCors: snapshot.rules.some((rule) => rule.cors !== undefined),
     hostOf: (request) => hosts[index.find(request.host, request.listener)],
   };

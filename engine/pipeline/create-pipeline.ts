@@ -46,7 +46,7 @@ export class WeirPipeline implements Pipeline {
     this.revision = view.revision;
     this.compiled = compiled;
     this.splits = decidedSplits(compiled.splits, view.overlay.values(), view.snapshot);
-    this.revocations = createRevocations(view.snapshot.standing, view.overlay.values());
+    this.revocations = createRevocations(compiled.revocations, view.overlay.values());
   }
 
   isProtectedHeader(name: string): boolean {

@@ -1,0 +1,440 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { compilePolicy, RuleSet, walk } from '#engine/filters/authorization/policy-set.ts';
+import type { FilterExchange } from '#engine/filters/filter.ts';
+import type {
+  AuthorizationOperation,
+  AuthorizationPlan,
+  AuthorizationRule,
+  AuthorizationSource,
+} from '#engine/model/snapshot.ts';
+import { exchange } from '#test/support/exchange.ts';
+import type { RequestFacts } from '#test/support/request-view.ts';
+import { answered, forwarded, serve } from '#test/support/serve.ts';
+import { rule } from '#test/support/snapshot.ts';
+
+type Facts = RequestFacts &
+  Partial<Pick<FilterExchange, 'principal' | 'claims' | 'groups' | 'consumer'>>;
+
+const policy = (
+  action: AuthorizationPlan['action'],
+  rules: readonly AuthorizationRule[],
+  facts: Partial<AuthorizationPlan> = {},
+): AuthorizationPlan => ({
+  origin: { resource: `Authorization/bibby/${action.toLowerCase()}` },
+  action,
+  mode: 'enforce',
+  rules,
+  ...facts,
+});
+const guarded = (...plans: readonly AuthorizationPlan[]) =>
+  serve({
+    rules: [rule({ authorizations: plans.map((_, i) => `p${i}`) })],
+    authorizations: Object.fromEntries(plans.map((plan, i) => [`p${i}`, plan])),
+  });
+const toGet: AuthorizationRule = { to: [{ methods: ['GET'] }] };
+const toAdmin: AuthorizationRule = { to: [{ paths: ['/admin*'] }] };
+
+describe('policies together', () => {
+  const get = { method: 'GET', url: '/books' };
+  const post = { method: 'POST', url: '/books' };
+  const admin = { method: 'GET', url: '/admin' };
+
+  it.each([
+    ['none: everything', [], { get: 200, post: 200, admin: 200 }],
+    ['ALLOW: only what it says', [policy('ALLOW', [toGet])], { get: 200, post: 403, admin: 200 }],
+    ['ALLOW without rules: nothing', [policy('ALLOW', [])], { get: 403, post: 403, admin: 403 }],
+    [
+      'ALLOW with an empty rule: everything',
+      [policy('ALLOW', [{}])],
+      { get: 200, post: 200, admin: 200 },
+    ],
+    [
+      'DENY: all but what it says',
+      [policy('DENY', [toAdmin])],
+      { get: 200, post: 200, admin: 403 },
+    ],
+    ['DENY without rules: everything', [policy('DENY', [])], { get: 200, post: 200, admin: 200 }],
+    [
+      'DENY with an empty rule: nothing',
+      [policy('DENY', [{}])],
+      { get: 403, post: 403, admin: 403 },
+    ],
+    [
+      'DENY before ALLOW',
+      [policy('ALLOW', [toGet]), policy('DENY', [toAdmin])],
+      { get: 200, post: 403, admin: 403 },
+    ],
+    [
+      'two ALLOW: either',
+      [policy('ALLOW', [toGet]), policy('ALLOW', [{ to: [{ methods: ['POST'] }] }])],
+      { get: 200, post: 200, admin: 200 },
+    ],
+    ['AUDIT decides nothing', [policy('AUDIT', [{}])], { get: 200, post: 200, admin: 200 }],
+    [
+      'audit mode decides nothing',
+      [policy('DENY', [{}], { mode: 'audit' })],
+      { get: 200, post: 200, admin: 200 },
+    ],
+    [
+      'ALLOW in audit mode makes nothing default-deny',
+      [policy('ALLOW', [], { mode: 'audit' })],
+      { get: 200, post: 200, admin: 200 },
+    ],
+    [
+      'off is off',
+      [policy('DENY', [{}], { mode: 'off' }), policy('ALLOW', [], { mode: 'off' })],
+      { get: 200, post: 200, admin: 200 },
+    ],
+  ] as const)('%s', async (_name, plans, expected) => {
+    const request = guarded(...plans);
+    const statusOf = async (facts: RequestFacts) => {
+      const outcome = await request(facts);
+      return outcome.type === 'respond' ? outcome.status : 200;
+    };
+    expect({
+      get: await statusOf(get),
+      post: await statusOf(post),
+      admin: await statusOf(admin),
+    }).toEqual(expected);
+  });
+
+  it('say which policy and rule denied', async () => {
+    const request = guarded(policy('DENY', [toGet, toAdmin]), policy('ALLOW', [toGet]));
+    const denied = answered(await request({ method: 'POST', url: '/admin/x' }));
+    expect(denied).toMatchObject({
+      status: 403,
+      error: 'Forbidden',
+      reason: 'RBAC: access denied',
+    });
+    expect(denied.exchange?.notes).toEqual({ policy: 'Authorization/bibby/deny', rule: '1' });
+    const unmatched = answered(await request({ method: 'POST' }));
+    expect(unmatched.exchange?.notes).toEqual({ policy: 'no ALLOW policy matches' });
+  });
+
+  it('write down what audit would have done', async () => {
+    const request = guarded(
+      policy('DENY', [toGet], { mode: 'audit' }),
+      policy('AUDIT', [{}]),
+      policy('ALLOW', [toAdmin], { mode: 'audit' }),
+    );
+    const { exchange: get1 } = forwarded(await request());
+    expect(get1.notes?.['audit']).toBe(
+      'Authorization/bibby/audit rule 0 matches; Authorization/bibby/deny rule 0 would deny',
+    );
+    const { exchange: post1 } = forwarded(await request({ method: 'POST' }));
+    expect(post1.notes?.['audit']).toContain('no ALLOW policy would allow it');
+  });
+});
+
+const peer = (principal: string): Facts => ({ peerPrincipal: `spiffe://${principal}` });
+const library = 'cluster.local/ns/bibby/sa/library-service';
+const user: Facts = {
+  principal: 'https://id.bibby.com/alice',
+  claims: JSON.parse(
+    '{"sub":"alice","aud":["bibby","x"],"azp":"app","roles":["reader","librarian"],"scope":"read write","permission":"a b","level":3,"nested":{"a":"b","list":["c"]},"__proto__":{"p":"q"}}',
+  ) as Record<string, unknown>,
+  groups: ['staff'],
+  consumer: 'mobile',
+};
+
+const matches = (source: AuthorizationRule, facts: Facts, action: AuthorizationPlan['action']) => {
+  const { principal, claims, groups = [], consumer, ...request } = facts;
+  const compiled = compilePolicy(policy(action, [source]));
+  const view = exchange(request, { principal, claims, groups, consumer });
+  const found = new RuleSet([compiled]).find(view) !== undefined;
+  expect(found).toBe(walk(compiled, view) === 0);
+  return found;
+};
+
+describe('a source', () => {
+  const cases: readonly [AuthorizationSource, Facts, boolean][] = [
+    [{}, {}, true],
+    [{ principals: [library] }, peer(library), true],
+    [{ principals: [`spiffe://${library}`] }, peer(library), true],
+    [{ principals: [library] }, peer(`${library}2`), false],
+    [{ principals: [library] }, {}, false],
+    [{ principals: [] }, peer(library), false],
+    [{ principals: ['*'] }, peer(library), true],
+    [{ principals: ['*'] }, {}, false],
+    [{ principals: ['cluster.local/ns/bibby/*'] }, peer(library), true],
+    [{ principals: ['*/sa/library-service'] }, peer(library), true],
+    [{ principals: ['*/ns/*'] }, peer(library), false],
+    [{ notPrincipals: [library] }, peer(library), false],
+    [{ notPrincipals: [library] }, {}, true],
+    [{ notPrincipals: ['*'] }, {}, true],
+    [{ notPrincipals: ['*'] }, peer(library), false],
+    [{ notPrincipals: [] }, peer(library), true],
+    [{ principals: ['*'], notPrincipals: [library] }, peer(library), false],
+    [{ namespaces: ['bibby'] }, peer(library), true],
+    [{ namespaces: ['b*y'] }, peer(library), true],
+    [{ namespaces: ['b.*y'] }, peer(library), false],
+    [{ namespaces: ['bib'] }, peer(library), false],
+    [{ namespaces: ['bibby'] }, {}, false],
+    [{ notNamespaces: ['other'] }, peer(library), true],
+    [{ notNamespaces: ['bibby'] }, peer(library), false],
+    [{ requestPrincipals: ['https://id.bibby.com/alice'] }, user, true],
+    [{ requestPrincipals: ['https://id.bibby.com/*'] }, user, true],
+    [{ requestPrincipals: ['*'] }, user, true],
+    [{ requestPrincipals: ['*'] }, {}, false],
+    [{ requestPrincipals: ['https://id.bibby.com/bob'] }, user, false],
+    [{ notRequestPrincipals: ['*'] }, {}, true],
+    [{ notRequestPrincipals: ['*'] }, user, false],
+    [{ ipBlocks: ['203.0.113.0/24'] }, { peerAddress: '203.0.113.7' }, true],
+    [{ ipBlocks: ['203.0.113.7'] }, { peerAddress: '203.0.113.7' }, true],
+    [{ ipBlocks: ['203.0.113.0/24'] }, { peerAddress: '203.0.114.7' }, false],
+    [{ ipBlocks: ['0.0.0.0/0'] }, { peerAddress: '203.0.114.7' }, true],
+    [{ ipBlocks: ['0.0.0.0/0'] }, { peerAddress: '2001:db8::1' }, false],
+    [{ ipBlocks: ['203.0.113.0/24'] }, { peerAddress: '::ffff:203.0.113.7' }, true],
+    [{ ipBlocks: ['203.0.113.0/24'] }, { peerAddress: '::ffff:cb00:7107' }, true],
+    [{ ipBlocks: ['::ffff:203.0.113.0/120'] }, { peerAddress: '203.0.113.7' }, true],
+    [{ ipBlocks: ['2001:db8::/32'] }, { peerAddress: '2001:db8:ffff::1' }, true],
+    [{ ipBlocks: ['2001:db8::/32'] }, { peerAddress: '2001:DB9::1' }, false],
+    [{ ipBlocks: ['2001:db8::/32'] }, { peerAddress: '2001:db8::1%eth0' }, true],
+    [{ notIpBlocks: ['10.0.0.0/8'] }, { peerAddress: '203.0.113.7' }, true],
+    [{ notIpBlocks: ['10.0.0.0/8'] }, { peerAddress: '10.1.2.3' }, false],
+    [{ ipBlocks: ['10.0.0.0/8'] }, { peerAddress: '010.1.2.3' }, false],
+    [{ ipBlocks: ['10.0.0.0/8'] }, { peerAddress: 'unix' }, false],
+    [
+      { remoteIpBlocks: ['10.0.0.0/8'] },
+      { peerAddress: '10.0.0.1', clientAddress: '192.0.2.1' },
+      false,
+    ],
+    [
+      { remoteIpBlocks: ['192.0.2.0/24'] },
+      { peerAddress: '10.0.0.1', clientAddress: '192.0.2.1' },
+      true,
+    ],
+    [{ notRemoteIpBlocks: ['192.0.2.0/24'] }, { clientAddress: '192.0.2.1' }, false],
+  ];
+  it.each(cases)('%j of %j: %s', (source, facts, expected) => {
+    expect(matches({ from: [{ requestPrincipals: [] }, source] }, facts, 'ALLOW')).toBe(expected);
+    expect(matches({ from: [source] }, facts, 'DENY')).toBe(expected);
+  });
+
+  it('is nobody in an empty list and anybody in an absent one', () => {
+    expect(matches({ from: [] }, user, 'ALLOW')).toBe(false);
+    expect(matches({}, {}, 'ALLOW')).toBe(true);
+  });
+
+  it.each(['999.1.1.1', '10.0.0.0/33', '10.0.0.0/x', 'host', '1::2::3', ''])(
+    'with the unreadable block %s never lets anybody in',
+    (block) => {
+      expect(matches({ from: [{ ipBlocks: [block, '0.0.0.0/0'] }] }, {}, 'ALLOW')).toBe(false);
+      expect(matches({ from: [{ notIpBlocks: [block] }] }, {}, 'ALLOW')).toBe(false);
+      expect(matches({ from: [{ ipBlocks: [block] }] }, {}, 'DENY')).toBe(true);
+      expect(matches({ from: [{ notIpBlocks: [block] }] }, {}, 'DENY')).toBe(true);
+    },
+  );
+});
+
+describe('an operation', () => {
+  const cases: readonly [AuthorizationOperation, Facts, boolean][] = [
+    [{ methods: ['GET', 'HEAD'] }, { method: 'GET' }, true],
+    [{ methods: ['GET'] }, { method: 'get' }, false],
+    [{ methods: ['*'] }, { method: 'BREW' }, true],
+    [{ notMethods: ['GET'] }, { method: 'POST' }, true],
+    [{ methods: [] }, { method: 'GET' }, false],
+    [{ paths: ['/books'] }, { url: '/books' }, true],
+    [{ paths: ['/books'] }, { url: '/books?x=/admin' }, true],
+    [{ paths: ['/books'] }, { url: '/books/' }, false],
+    [{ paths: ['/books'] }, { url: '/Books' }, false],
+    [{ paths: ['/books*'] }, { url: '/bookshop' }, true],
+    [{ paths: ['/api/v1/books/*'] }, { url: '/api/v1/books/7/copies' }, true],
+    [{ paths: ['/api/v1/books/*'] }, { url: '/api/v1/books/' }, true],
+    [{ paths: ['/api/v1/books/*'] }, { url: '/api/v1/books' }, false],
+    [{ paths: ['*.json'] }, { url: '/a/b.json' }, true],
+    [{ paths: ['*'] }, { url: '/' }, true],
+    [{ paths: ['*b*'] }, { url: '/abc' }, false],
+    [{ paths: ['*b*'] }, { url: '/ab*' }, true],
+    [{ paths: ['/a/*/c'] }, { url: '/a/b/c' }, false],
+    [{ paths: ['/books/{*}'] }, { url: '/books/7' }, true],
+    [{ paths: ['/books/{*}'] }, { url: '/books/' }, false],
+    [{ paths: ['/books/{*}'] }, { url: '/books/7/8' }, false],
+    [{ paths: ['/books/{*}/copies'] }, { url: '/books/7/copies' }, true],
+    [{ paths: ['/a/{**}'] }, { url: '/a/' }, true],
+    [{ paths: ['/a/{**}'] }, { url: '/a' }, false],
+    [{ paths: ['/a/{**}'] }, { url: '/a/b/c' }, true],
+    [{ paths: ['/a/{*}/{**}'] }, { url: '/a/b/c/d' }, true],
+    [{ paths: ['/a.b/{*}'] }, { url: '/axb/c' }, false],
+    [{ notPaths: ['/admin*'] }, { url: '/books' }, true],
+    [{ notPaths: ['/admin*'] }, { url: '/admin/x' }, false],
+    [{ paths: ['/a*'], notPaths: ['/ab*'] }, { url: '/abc' }, false],
+    [{ hosts: ['API.bibby.com'] }, { host: 'api.bibby.com' }, true],
+    [
+      { hosts: ['api.bibby.com'] },
+      { host: 'api.bibby.com', authority: 'api.bibby.com:8443' },
+      true,
+    ],
+    [
+      { hosts: ['api.bibby.com:8443'] },
+      { host: 'api.bibby.com', authority: 'API.bibby.com:8443' },
+      true,
+    ],
+    [{ hosts: ['api.bibby.com:8443'] }, { host: 'api.bibby.com' }, false],
+    [{ hosts: ['*.bibby.com'] }, { host: 'evil-bibby.com' }, false],
+    [
+      { notHosts: ['api.bibby.com'] },
+      { host: 'api.bibby.com', authority: 'api.bibby.com:80' },
+      false,
+    ],
+    [{ ports: ['8080'] }, { localPort: 8080 }, true],
+    [{ ports: ['808'] }, { localPort: 8080 }, false],
+    [{ notPorts: ['8080'] }, { localPort: 8080 }, false],
+    [{ methods: ['GET'], paths: ['/books'] }, { method: 'POST', url: '/books' }, false],
+  ];
+  it.each(cases)('%j of %j: %s', (operation, facts, expected) => {
+    expect(matches({ to: [{ methods: [] }, operation] }, facts, 'ALLOW')).toBe(expected);
+    expect(matches({ to: [operation] }, facts, 'DENY')).toBe(expected);
+  });
+
+  it('is none in an empty list', () => {
+    expect(matches({ to: [] }, {}, 'ALLOW')).toBe(false);
+  });
+});
+
+describe('a condition', () => {
+  const cases: readonly [string, string[] | undefined, string[] | undefined, Facts, boolean][] = [
+    ['request.headers[X-Tenant]', ['a'], undefined, { headers: { 'x-tenant': 'a' } }, true],
+    ['request.headers[x-tenant]', ['a*'], undefined, { headers: { 'x-tenant': 'abc' } }, true],
+    ['request.headers[x-tenant]', ['a'], undefined, {}, false],
+    ['request.headers[x-tenant]', ['*'], undefined, {}, false],
+    ['request.headers[x-tenant]', undefined, ['a'], {}, true],
+    ['request.headers[x-tenant]', undefined, ['a'], { headers: { 'x-tenant': 'a' } }, false],
+    ['request.headers[__proto__]', ['*'], undefined, {}, false],
+    ['source.ip', ['203.0.113.0/24'], undefined, { peerAddress: '203.0.113.1' }, true],
+    ['source.ip', undefined, ['203.0.113.0/24'], { peerAddress: '203.0.113.1' }, false],
+    ['remote.ip', ['203.0.113.0/24'], undefined, { clientAddress: '192.0.2.1' }, false],
+    ['source.principal', [library], undefined, peer(library), true],
+    ['source.namespace', ['bibby'], undefined, peer(library), true],
+    ['source.serviceAccount', ['library-service'], undefined, peer(library), true],
+    ['source.trustDomain', ['cluster.local'], undefined, peer(library), true],
+    ['request.auth.principal', ['*'], undefined, user, true],
+    ['request.auth.principal', ['*'], undefined, {}, false],
+    ['request.auth.audiences', ['bibby'], undefined, user, true],
+    ['request.auth.presenter', ['app'], undefined, user, true],
+    ['request.auth.consumer', ['mobile'], undefined, user, true],
+    ['request.auth.groups', ['staff'], undefined, user, true],
+    ['request.auth.claims[sub]', ['alice'], undefined, user, true],
+    ['request.auth.claims[roles]', ['librarian'], undefined, user, true],
+    ['request.auth.claims[roles]', ['admin'], undefined, user, false],
+    ['request.auth.claims[roles]', undefined, ['librarian'], user, false],
+    ['request.auth.claims[roles]', undefined, ['admin'], user, true],
+    ['request.auth.claims[scope]', ['write'], undefined, user, true],
+    ['request.auth.claims[scope]', ['read write'], undefined, user, true],
+    ['request.auth.claims[scope]', ['rea'], undefined, user, false],
+    ['request.auth.claims[permission]', ['b'], undefined, user, true],
+    ['request.auth.claims[level]', ['3'], undefined, user, false],
+    ['request.auth.claims[nested][a]', ['b'], undefined, user, true],
+    ['request.auth.claims[nested][list]', ['c'], undefined, user, true],
+    ['request.auth.claims[nested]', ['b'], undefined, user, false],
+    ['request.auth.claims[constructor][name]', ['*'], undefined, user, false],
+    ['request.auth.claims[toString]', ['*'], undefined, {}, false],
+    ['request.auth.claims[sub]', ['*'], undefined, {}, false],
+    ['request.method', ['GET'], undefined, {}, true],
+    ['request.path', ['/books*'], undefined, { url: '/books/1' }, true],
+    ['request.host', ['api.bibby.com'], undefined, {}, true],
+    ['destination.port', ['8080'], undefined, {}, true],
+    ['request.method', [], undefined, {}, false],
+    ['request.method', undefined, [], {}, true],
+  ];
+  it.each(cases)('%s in %j, not in %j, of %j: %s', (key, values, notValues, facts, expected) => {
+    const when = [{ key, ...(values && { values }), ...(notValues && { notValues }) }];
+    expect(matches({ when }, facts, 'ALLOW')).toBe(expected);
+    expect(matches({ when }, facts, 'DENY')).toBe(expected);
+  });
+
+  it('that nobody knows never lets anybody in', () => {
+    const when = [{ key: 'request.weather', values: ['fine'] }];
+    expect(matches({ when }, {}, 'ALLOW')).toBe(false);
+    expect(matches({ when }, {}, 'DENY')).toBe(true);
+    expect(matches({ cel: 'true' }, {}, 'ALLOW')).toBe(false);
+    expect(matches({ cel: 'false' }, {}, 'DENY')).toBe(true);
+  });
+
+  it.each([
+    [['good', 'bad'], { values: ['good'] }, false, true],
+    [['good', 'good'], { values: ['good'] }, true, true],
+    [['bad', 'worse'], { values: ['good'] }, false, false],
+    [['good', 'bad'], { notValues: ['bad'] }, false, true],
+    [['good', 'fine'], { notValues: ['bad'] }, true, true],
+    [['bad', 'bad'], { notValues: ['bad'] }, false, false],
+    [['a', 'b'], { values: ['a,b'] }, false, true],
+  ])('sees every line of %j for %j', (lines, lists, allow, deny) => {
+    const when = [{ key: 'request.headers[x-role]', ...lists }];
+    const facts = { headers: { 'x-role': lines } };
+    expect(matches({ when }, facts, 'ALLOW')).toBe(allow);
+    expect(matches({ when }, facts, 'DENY')).toBe(deny);
+  });
+});
+
+describe('the index of rules', () => {
+  const pick = <T>(...values: readonly T[]) => fc.constantFrom(...values);
+  const some = (arbitrary: fc.Arbitrary<string>) => fc.array(arbitrary, { maxLength: 2 });
+  const paths = some(
+    pick('/a', '/a*', '*b', '*', '/a/{*}', '/a/{**}', '/{*}/b', '/a/b', '__proto__'),
+  );
+  const who = some(pick('i/alice', 'i/*', '*', 'i/bob', '__proto__', ''));
+  const peers = some(pick('d/ns/n/sa/x', 'spiffe://d/ns/n/sa/y', '*', 'd/*'));
+  const partly = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }) =>
+    fc.record(model, { requiredKeys: [] });
+  const ruleOf: fc.Arbitrary<AuthorizationRule> = partly({
+    from: fc.array(
+      partly({ requestPrincipals: who, notRequestPrincipals: who, principals: peers }),
+      { maxLength: 2 },
+    ),
+    to: fc.array(partly({ paths, notPaths: paths, methods: some(pick('GET', 'POST', '*')) }), {
+      maxLength: 2,
+    }),
+  });
+
+  it('finds a rule exactly where walking all rules finds one', () => {
+    const policies = fc.array(fc.array(ruleOf, { maxLength: 6 }), { maxLength: 4 });
+    const request = fc.record({
+      url: pick('/a', '/a/', '/a/b', '/b', '/a/b/c', '/', '/__proto__'),
+      method: pick('GET', 'POST'),
+      principal: pick(undefined, 'i/alice', 'i/carol', '__proto__'),
+      peerPrincipal: pick(undefined, 'spiffe://d/ns/n/sa/x', 'spiffe://d/ns/n/sa/y'),
+    });
+    fc.assert(
+      fc.property(policies, fc.array(request, { maxLength: 6 }), (lists, requests) => {
+        const compiled = lists.map((rules) => compilePolicy(policy('ALLOW', rules)));
+        const set = new RuleSet(compiled);
+        for (const { principal, ...facts } of requests) {
+          const view = exchange(facts, { principal });
+          const found = set.find(view);
+          expect(found !== undefined).toBe(compiled.some((each) => walk(each, view) !== -1));
+          if (found) {
+            const alone = compilePolicy({
+              ...found.policy.plan,
+              rules: found.policy.plan.rules.slice(found.rule, found.rule + 1),
+            });
+            expect(walk(alone, view)).toBe(0);
+          }
+        }
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
+
+describe('address rules', () => {
+  it('are asked before anybody is authenticated', async () => {
+    const request = serve({
+      rules: [rule({ authentications: ['a'], authorizations: ['deny', 'allow'] })],
+      authentications: {
+        a: {
+          origin: { resource: 'a' },
+          mode: 'required',
+          methods: [{ type: 'basic', realm: 'x' }],
+        },
+      },
+      authorizations: {
+        deny: policy('DENY', [{ from: [{ remoteIpBlocks: ['192.0.2.0/24'] }] }]),
+        allow: policy('ALLOW', [{}]),
+      },
+    });
+    expect(answered(await request({ clientAddress: '192.0.2.1' })).status).toBe(403);
+    expect(answered(await request()).status).toBe(401);
+  });
+});
