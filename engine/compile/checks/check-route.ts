@@ -2,8 +2,8 @@ import type { Route } from '../../model/resource.ts';
 import { type RuleSpec, ruleNameOf } from '../build/route-rules.ts';
 import type { Path } from '../documents/path.ts';
 import type { Finding } from '../findings.ts';
+import { regexObjection } from '../regex/objection.ts';
 import { duplicates, exactlyOne } from './conflicts.ts';
-import { regexObjection } from './regex.ts';
 
 type MatchSpec = NonNullable<RuleSpec['matches']>[number];
 type CorsSpec = NonNullable<RuleSpec['cors']>;
