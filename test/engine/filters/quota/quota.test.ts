@@ -240,10 +240,12 @@ describe('a sliding window', () => {
           requests: fc.integer({ min: 1, max: 1000 }),
           windowMs: fc.constantFrom(1000, 7000, MINUTE, HOUR),
         }),
-        fc.nat(2000),
-        fc.nat(2000),
-        fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
-        (algorithm, limit, previous, current, elapsed) => {
+        fc.record({
+          previous: fc.nat(2000),
+          current: fc.nat(2000),
+          elapsed: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+        }),
+        (algorithm, limit, { previous, current, elapsed }) => {
           const startMs = START - (START % limit.windowMs);
           const counter = {
             startMs,
