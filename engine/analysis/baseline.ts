@@ -77,7 +77,7 @@ export const summarise = (
   'edges' | 'learning' | 'dispersion' | 'usualErrorRate' | 'usualRequestRate' | 'knownRules'
 > => {
   const generations = [known?.current, known?.previous].filter((one) => one !== undefined);
-  const latency = generations.reduce((sum, one) => merge(sum, one.latency), emptyHistogram);
+  const latency = merge(...generations.map((one) => one.latency));
   const requests = generations.reduce((sum, one) => sum + one.requests, 0);
   const errors = generations.reduce((sum, one) => sum + one.errors, 0);
   const seconds = generations.reduce((sum, one) => sum + one.seconds, known?.pending.length ?? 0);
@@ -143,7 +143,7 @@ const addSeries = (generation: Generation, series: readonly Series[]): Generatio
   ...generation,
   requests: generation.requests + series.reduce((sum, one) => sum + one.requests, 0),
   errors: generation.errors + series.reduce((sum, one) => sum + one.errors, 0),
-  latency: series.reduce((sum, one) => merge(sum, one.latency), generation.latency),
+  latency: merge(generation.latency, ...series.map((one) => one.latency)),
   rules: addRules(generation.rules, series),
 });
 

@@ -65,17 +65,13 @@ export const addRelative = (
   );
 };
 
-/** What `bad` of `requests` say for rate `rate` against `bound`; additive, so sums over strata may be passed. */
-export const absolute = (rate: number, bound: number, requests: number, bad: number): number =>
-  (bad === 0 ? 0 : bad * Math.log(rate / bound)) - (rate - bound) * requests;
-
 /** log of the sum of exponentials; -Infinity for nothing. */
-export const logSum = (logs: readonly number[]): number => {
+export const logSum = (logs: ArrayLike<number>): number => {
   let top = Number.NEGATIVE_INFINITY;
-  for (const log of logs) if (log > top) top = log;
+  for (let at = 0; at < logs.length; at += 1) top = Math.max(top, logs[at] ?? top);
   if (top === Number.NEGATIVE_INFINITY) return top;
   let sum = 0;
-  for (const log of logs) sum += Math.exp(log - top);
+  for (let at = 0; at < logs.length; at += 1) sum += Math.exp((logs[at] ?? top) - top);
   return top + Math.log(sum);
 };
 
@@ -84,7 +80,30 @@ export const logSum = (logs: readonly number[]): number => {
  * keeps the test valid (a power below 1 of an e-value is one).
  */
 export const mix = (logs: readonly number[], grid: Grid, dispersion: number): number =>
-  logSum(grid.logWeights.map((weight, at) => weight + (logs[at] ?? 0) / dispersion));
+  mixed(grid, (at) => (logs[at] ?? 0) / dispersion);
+
+/**
+ * The same for one version against a fixed rate: alternatives are multiples of `bound`. Only sums enter, so strata need
+ * not be kept apart.
+ */
+export const mixAbsolute = (
+  { requests, bad }: { readonly requests: number; readonly bad: number },
+  bound: number,
+  grid: Grid,
+  dispersion: number,
+): number =>
+  mixed(grid, (at) => {
+    const multiple = grid.ratios[at] ?? 1;
+    // A rate above 1 is no alternative.
+    if (multiple * bound > 1) return Number.NEGATIVE_INFINITY;
+    return (bad * Math.log(multiple) - (multiple - 1) * bound * requests) / dispersion;
+  });
+
+const mixed = ({ logWeights }: Grid, log: (at: number) => number): number => {
+  const logs = new Float64Array(logWeights.length);
+  for (let at = 0; at < logs.length; at += 1) logs[at] = (logWeights[at] ?? 0) + log(at);
+  return logSum(logs);
+};
 
 /** e-value for people and JSON: finite, four digits. */
 export const eValue = (log: number): number =>

@@ -1,6 +1,6 @@
 // Combines the tests of all metrics. Their dependence is unknown, so e-values are averaged with fixed weights for
 // rollback, and every metric must be proven by itself for promotion.
-import { absolute, below, betterThan, logSum, mix, worse } from './e-process.ts';
+import { below, betterThan, logSum, mix, mixAbsolute, worse } from './e-process.ts';
 import { marginsOf } from './margins.ts';
 import {
   type AnalysisState,
@@ -91,16 +91,9 @@ const rollbackEvidence = (state: AnalysisState, metric: string): number => {
   // Above the ratio and above the rate: both must be proven.
   return Math.min(
     relative,
-    withRestarts(sums, ({ requests, bad }) => mix(worseThan(maxRate, requests, bad), worse, phi)),
+    withRestarts(sums, (tally) => mixAbsolute(tally, maxRate, worse, phi)),
   );
 };
-
-const worseThan = (bound: number, requests: number, bad: number): readonly number[] =>
-  worse.ratios.map((multiple) =>
-    multiple * bound > 1 && multiple > 1.2
-      ? Number.NEGATIVE_INFINITY
-      : absolute(Math.min(1, multiple * bound), bound, requests, bad),
-  );
 
 /** Half of the weight on the whole history, half on copies that began later, so that old good data cannot hide a late onset. */
 const withRestarts = ({ all, segments }: TestSums, evidence: (sums: Sums) => number): number => {
@@ -124,10 +117,9 @@ const promotionEvidence = (state: AnalysisState, metric: string): number | undef
   const phi = dispersionOf(state.dispersion, metric);
   const relative = mix(sums.down, betterThan(promote.ratio), phi);
   if (promote.rate === 0) return relative;
-  const { requests, bad } = sums.all;
-  const logs = below.ratios.map((share) =>
-    absolute(share * promote.rate, promote.rate, requests, bad),
-  );
   // Below the ratio or below the rate: either proof will do.
-  return logSum([Math.log(0.5) + relative, Math.log(0.5) + mix(logs, below, phi)]);
+  return logSum([
+    Math.log(0.5) + relative,
+    Math.log(0.5) + mixAbsolute(sums.all, promote.rate, below, phi),
+  ]);
 };

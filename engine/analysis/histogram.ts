@@ -6,22 +6,28 @@ export const emptyHistogram: Histogram = { zero: 0, buckets: [], sum: 0 };
 /** Milliseconds at the upper end of bucket `index`. */
 export const upperEdge = (index: number): number => 2 ** ((index + 1) / 8);
 
-export const merge = (left: Histogram, right: Histogram): Histogram => {
-  if (right.buckets.length === 0 && right.zero === 0) return left;
-  const buckets: number[] = [];
-  const a = left.buckets;
-  const b = right.buckets;
-  let i = 0;
-  let j = 0;
-  while (i < a.length || j < b.length) {
-    const atA = a[i] ?? Number.POSITIVE_INFINITY;
-    const atB = b[j] ?? Number.POSITIVE_INFINITY;
-    buckets.push(Math.min(atA, atB));
-    buckets.push((atA <= atB ? (a[i + 1] ?? 0) : 0) + (atB <= atA ? (b[j + 1] ?? 0) : 0));
-    if (atA <= atB) i += 2;
-    if (atB <= atA) j += 2;
+/** Buckets below and above these ends (a nanosecond, ten hours) are counted in them. */
+const lowest = -160;
+const highest = 200;
+
+export const merge = (...histograms: readonly Histogram[]): Histogram => {
+  const counts = new Float64Array(highest - lowest + 1);
+  let zero = 0;
+  let sum = 0;
+  for (const one of histograms) {
+    zero += one.zero;
+    sum += one.sum;
+    for (let at = 0; at < one.buckets.length; at += 2) {
+      const index = Math.min(highest, Math.max(lowest, one.buckets[at] ?? 0)) - lowest;
+      counts[index] = (counts[index] ?? 0) + (one.buckets[at + 1] ?? 0);
+    }
   }
-  return { zero: left.zero + right.zero, buckets, sum: left.sum + right.sum };
+  const buckets: number[] = [];
+  for (let index = 0; index < counts.length; index += 1) {
+    const count = counts[index] ?? 0;
+    if (count > 0) buckets.push(index + lowest, count);
+  }
+  return { zero, buckets, sum };
 };
 
 export const countOf = ({ zero, buckets }: Histogram): number => {

@@ -76,16 +76,12 @@ const counts = (canary: ArmSums, baseline: ArmSums, bad: (arm: ArmSums) => numbe
 });
 
 const sum = (series: readonly Series[], version: string): ArmSums => {
-  let requests = 0;
-  let errors = 0;
-  let latency: Histogram = emptyHistogram;
-  for (const one of series) {
-    if (one.version !== version) continue;
-    requests += one.requests;
-    errors += one.errors;
-    latency = merge(latency, one.latency);
-  }
-  return { requests, errors, latency };
+  const own = series.filter((one) => one.version === version);
+  return {
+    requests: own.reduce((total, one) => total + one.requests, 0),
+    errors: own.reduce((total, one) => total + one.errors, 0),
+    latency: merge(...own.map((one) => one.latency)),
+  };
 };
 
 const join = (left: ArmSums, right: ArmSums): ArmSums => ({

@@ -104,11 +104,14 @@ export const rolloutMachine = rollout.createMachine({
   context: {} as RolloutContext,
   on: {
     // The YAML says it now, so the decision has nothing left to say.
-    tick: { guard: 'policyAgrees', target: '.idle', actions: ['settle', 'publishSplit'] },
+    tick: {
+      guard: 'policyAgrees',
+      target: '.idle',
+      actions: ['settle', 'publishSplit', remember('idle')],
+    },
   },
   states: {
     idle: {
-      entry: remember('idle'),
       on: { newRevision: { guard: 'isAnotherOrNamed', target: 'initializing' } },
     },
     initializing: {
