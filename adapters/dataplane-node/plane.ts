@@ -100,7 +100,7 @@ class Plane implements NodePlane {
       samples: this.counts,
       onAccess: options.onAccess,
       log: options.log ?? (() => {}),
-      isOverloaded: () => isLate(this.deadlines.lagMs, random),
+      isOverloaded: () => isLate(this.deadlines.standingLagMs, random),
       active: activeView(NO_PIPELINE, new Map()),
       isDraining: false,
       exchanges: 0,
