@@ -9,7 +9,7 @@ import type { DataPlane, PlaneView } from '#engine/ports/data-plane.ts';
 import type { LastGoodStore } from '#engine/ports/last-good.ts';
 import type { LogReader } from '#engine/ports/log.ts';
 import type { Verifier } from '#engine/ports/signer.ts';
-import { type AdminServer, startAdmin } from './admin.ts';
+import type { AdminServer } from './admin.ts';
 import { AgentMetrics } from './agent-metrics.ts';
 import { describeAck, Follower } from './follower.ts';
 import { Outbox } from './outbox.ts';
@@ -117,6 +117,7 @@ class RunningAgent implements Agent {
     const { log, time } = this.#deps;
     await this.#follower.recover();
     if (this.#follower.view) log(`serving the last good state, r${this.#follower.revision}`);
+    const { startAdmin } = await import('./admin.ts'); // only now: serving comes first
     this.#admin = await startAdmin({
       ...this.#config.admin,
       status: () => this.status(),

@@ -126,12 +126,17 @@ export const readCredentials = async (
   }
 };
 
+/** Undefined while there is no nats-server of the installation: it writes its address once it runs. */
 export const readNatsUrl = async (
   config: Pick<ProcessConfig, 'natsUrl' | 'home'>,
-): Promise<string> => {
+): Promise<string | undefined> => {
   if (config.natsUrl !== undefined) return config.natsUrl;
-  const file = join(config.home, 'nats', 'url');
-  return (await readText(file, 'the address of nats-server (or set WEIR_NATS_URL)')).trim();
+  try {
+    const text = await readFile(join(config.home, 'nats', 'url'), 'utf8');
+    return text.trim() === '' ? undefined : text.trim();
+  } catch {
+    return undefined;
+  }
 };
 
 const readText = async (file: string, what: string): Promise<string> => {

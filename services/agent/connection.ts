@@ -1,6 +1,6 @@
 // The real bus and keys of an agent process, from its start-up config.
 import { randomUUID } from 'node:crypto';
-import { connectNats } from '#adapters/bus-nats/broker.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createFileStore } from '#adapters/store-file/last-good.ts';
 import type { AgentDeps } from './agent.ts';
 import { type ProcessConfig, readCredentials, readNatsUrl, readVerifier } from './config.ts';
@@ -16,24 +16,42 @@ export const openSurroundings = async (
   config: ProcessConfig,
   log: (line: string) => void,
 ): Promise<Surroundings> => {
-  const [verifier, credentials, url] = await Promise.all([
+  const [verifier, credentials] = await Promise.all([
     readVerifier(config.trustedKeysFile),
     readCredentials(config),
-    readNatsUrl(config),
   ]);
   return {
-    connect: (signal) =>
-      connectNats({
-        url,
+    connect: async (signal) => {
+      const { connectNats } = await import('#adapters/bus-nats/broker.ts'); // only now: serving comes first
+      return await connectNats({
+        url: await awaitNatsUrl(config, signal, log),
         name: config.agent,
         ...(credentials === undefined ? {} : { credentials }),
         log,
         signal,
-      }),
+      });
+    },
     verifier,
     store: createFileStore(config.stateFolder),
     time: systemTime,
     log,
     incarnation: randomUUID(),
   };
+};
+
+const LOOK_MS = 500;
+
+/** An agent may start before the bus does, and serve from its last good state until then. */
+const awaitNatsUrl = async (
+  config: ProcessConfig,
+  signal: AbortSignal,
+  log: (line: string) => void,
+): Promise<string> => {
+  for (let looks = 0; ; looks += 1) {
+    const url = await readNatsUrl(config);
+    if (url !== undefined) return url;
+    if (looks === 0)
+      log(`no nats-server runs in ${config.home}; set WEIR_NATS_URL to use another, or start it`);
+    await sleep(LOOK_MS, undefined, { signal });
+  }
 };

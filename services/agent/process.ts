@@ -1,4 +1,7 @@
 // A process from its first line to its exit code: start, run until told to stop, drain, end.
+import { existsSync } from 'node:fs';
+import { enableCompileCache, flushCompileCache } from 'node:module';
+import { join, resolve } from 'node:path';
 import { EngineError } from '#engine/model/errors.ts';
 
 export interface Running {
@@ -16,13 +19,18 @@ export interface ProcessOptions {
   readonly start: () => Promise<Running>;
 }
 
+/** What a process does once its code is loaded. */
+export interface Program {
+  readonly prepare: () => ProcessOptions;
+}
+
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
 /**
  * Ends the process. The first signal drains, a second one cuts at once, a third one does not even wait for that. Exit code 2:
  * told the wrong things; 1: could not start.
  */
-export const runProcess = async (name: string, prepare: () => ProcessOptions): Promise<never> => {
+export const runProcess = async (name: string, load: () => Promise<Program>): Promise<never> => {
   let signals = 0;
   const [first, second] = [Promise.withResolvers<NodeJS.Signals>(), Promise.withResolvers<void>()];
   for (const signal of SIGNALS)
@@ -32,7 +40,8 @@ export const runProcess = async (name: string, prepare: () => ProcessOptions): P
       if (signals === 2) second.resolve();
       if (signals > 2) process.exit(1);
     });
-  const { options, running } = await start(name, prepare, first.promise);
+  const { options, running } = await start(name, load, first.promise);
+  flushCompileCache(); // the next start may follow a crash
   const reason = await Promise.race([first.promise, running.ended ?? new Promise<never>(() => {})]);
   let code = 0;
   if (typeof reason === 'string') {
@@ -47,10 +56,12 @@ export const runProcess = async (name: string, prepare: () => ProcessOptions): P
 
 const start = async (
   name: string,
-  prepare: () => ProcessOptions,
+  load: () => Promise<Program>,
   signal: Promise<NodeJS.Signals>,
 ): Promise<{ options: ProcessOptions; running: Running }> => {
   try {
+    keepCompiledCode();
+    const { prepare } = await load();
     const options = prepare();
     const running = await Promise.race([options.start(), signal]);
     if (typeof running === 'string') process.exit(0);
@@ -59,4 +70,10 @@ const start = async (
     console.error(`${name}: ${error instanceof Error ? error.message : String(error)}`);
     process.exit(error instanceof EngineError && error.code === 'ERR_CONFIG_INVALID' ? 2 : 1);
   }
+};
+
+/** Most of a start is compiling; kept in the installation, because what lies in a common folder anybody could have written. */
+const keepCompiledCode = (): void => {
+  const home = resolve(process.env['WEIR_HOME'] || '.weir');
+  if (existsSync(home)) enableCompileCache(join(home, 'cache', 'code'));
 };

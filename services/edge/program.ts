@@ -1,0 +1,18 @@
+import { openSurroundings } from '../agent/connection.ts';
+import type { Program } from '../agent/process.ts';
+import { parseEdgeConfig } from './config.ts';
+import { startEdge } from './edge.ts';
+
+export const prepare: Program['prepare'] = () => {
+  const config = parseEdgeConfig(process.env);
+  return {
+    drainTimeoutMs: config.drainTimeoutMs,
+    start: async () => {
+      const surroundings = await openSurroundings(config, (line) => console.log(line));
+      return await startEdge(config, {
+        ...surroundings,
+        write: (text) => void process.stdout.write(text),
+      });
+    },
+  };
+};
