@@ -35,15 +35,17 @@ class NatsLog implements Log {
     this.#mayManage = link.mayManage;
   }
 
-  /** Does nothing once the server has said that this role may not. */
-  async make(): Promise<void> {
-    if (!this.#mayManage) return;
+  /** Whether the stream is there now, as far as this role can see to it. */
+  async make(): Promise<boolean> {
+    if (!this.#mayManage) return false;
     try {
       await ensureStream(this.#link, this.#name);
+      return true;
     } catch (error) {
       const failure = toEngineError(error, `stream ${this.#name}`);
       if (failure.code !== 'ERR_BUS_DENIED') throw failure;
       this.#mayManage = false;
+      return false;
     }
   }
 
@@ -68,6 +70,17 @@ class NatsLog implements Log {
   }
 
   async #store(part: ReturnType<typeof split>[number]): Promise<number> {
+    try {
+      return await this.#publish(part);
+    } catch (error) {
+      if (!(error instanceof EngineError && error.code === 'ERR_BUS_NO_RESPONDER')) throw error;
+    }
+    // Nobody took it: somebody deleted the stream.
+    await this.make();
+    return await this.#publish(part);
+  }
+
+  async #publish(part: ReturnType<typeof split>[number]): Promise<number> {
     try {
       const ack = await this.#link.acknowledged<{ stream: string; seq: number }>(
         part.subject,

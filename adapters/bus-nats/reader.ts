@@ -22,8 +22,8 @@ export interface ReaderSettings {
   readonly stream: string;
   readonly filter: string;
   readonly from: ReadFrom;
-  /** Makes the stream when it is not there, where the role may. */
-  readonly makeStream: () => Promise<unknown>;
+  /** Makes the stream when it is not there; false where the role may not. */
+  readonly makeStream: () => Promise<boolean>;
   /** Messages to leave out, by their headers. */
   readonly skip?: (headers: MsgHdrs | undefined) => boolean;
 }
@@ -189,12 +189,8 @@ export class NatsReader implements LogReader {
     if (apiCode(error) !== jetStreamCodes.streamNotFound) return;
     // What was read is of a stream that is gone.
     this.#forgetPlace();
-    try {
-      await this.#settings.makeStream();
-    } catch {
-      return; // tried again with the next attempt
-    }
-    this.#retryAt = performance.now();
+    const isMade = await this.#settings.makeStream().catch(() => false);
+    if (isMade) this.#retryAt = performance.now();
   }
 
   #forgetPlace(): void {

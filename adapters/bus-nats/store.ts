@@ -72,7 +72,7 @@ const readAll = async (link: Link, bucket: string): Promise<readonly StoreEntry[
     stream: `KV_${bucket}`,
     filter: `${prefix}>`,
     from: 'last',
-    makeStream: async () => {},
+    makeStream: async () => false,
     skip: (headers) => headers?.has('KV-Operation') === true,
   });
   let isComplete = false;

@@ -1,10 +1,11 @@
 // A real nats-server for one test file: own folder, free port; can be killed, paused and started again at the same port.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect as connectSocket, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 export interface TestNatsServer {
   readonly url: string;
@@ -20,6 +21,9 @@ export interface TestNatsServer {
   /** SIGSTOP: it keeps its sockets and says nothing. */
   pause(): void;
   resume(): void;
+  /** Other configuration, taken up by the running process. */
+  reconfigure(config: string): Promise<void>;
+  version(): Promise<string>;
   /** Ends it and removes its data. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -47,10 +51,12 @@ export const startTestNatsServer = async (config = ''): Promise<TestNatsServer> 
   const directory = await mkdtemp(join(tmpdir(), 'weir-nats-'));
   const port = await freePort();
   const file = join(directory, 'server.conf');
-  await writeFile(
-    file,
-    `listen: "127.0.0.1:${port}"\njetstream { store_dir: "${directory}/data" }\n${config}\n`,
-  );
+  const configure = (text: string) =>
+    writeFile(
+      file,
+      `listen: "127.0.0.1:${port}"\njetstream { store_dir: "${directory}/data" }\n${text}\n`,
+    );
+  await configure(config);
   let child: ChildProcess | undefined;
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     const ending = child;
@@ -82,6 +88,11 @@ export const startTestNatsServer = async (config = ''): Promise<TestNatsServer> 
     stop: () => end('SIGTERM'),
     pause: () => void child?.kill('SIGSTOP'),
     resume: () => void child?.kill('SIGCONT'),
+    reconfigure: async (text: string) => {
+      await configure(text);
+      child?.kill('SIGHUP');
+    },
+    version: async () => (await promisify(execFile)('nats-server', ['--version'])).stdout.trim(),
     close: async () => {
       await end('SIGKILL');
       await rm(directory, { recursive: true, force: true });

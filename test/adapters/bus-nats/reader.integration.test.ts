@@ -1,0 +1,235 @@
+// What can happen to a reader in a long life.
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
+import { headers, type NatsConnection } from '@nats-io/nats-core';
+import { connect } from '@nats-io/transport-node';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { connectNats, type NatsBroker } from '#adapters/bus-nats/broker.ts';
+import { streams } from '#engine/model/subjects.ts';
+import type { Log, LogEntry } from '#engine/ports/log.ts';
+import { bytes, collect, fresh, text, until } from '#test/conformance/broker-world.ts';
+import { startTestInstallation } from '#test/support/installation.ts';
+import { startTestNatsServer, type TestNatsServer } from '#test/support/nats-server.ts';
+
+let server: TestNatsServer;
+let broker: NatsBroker;
+let admin: NatsConnection;
+let manager: JetStreamManager;
+const readers: { close(): void }[] = [];
+
+beforeAll(async () => {
+  server = await startTestNatsServer();
+  broker = await connectNats({ url: server.url, name: 'reader' });
+  admin = await connect({
+    servers: server.url,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 50,
+    pingInterval: 1000,
+  });
+  manager = await jetstreamManager(admin);
+});
+afterEach(() => {
+  for (const reader of readers.splice(0)) reader.close();
+});
+afterAll(async () => {
+  await broker.close();
+  await admin.close();
+  await server.close();
+});
+
+const values = (entries: readonly LogEntry[]) => entries.map(({ data }) => text(data));
+
+const follow = async (from: 'all' | 'last' = 'all', stream: string = streams.policy) => {
+  const log = await broker.log(stream);
+  const kind = stream === streams.control ? 'control' : 'policy';
+  const root = `weir.${fresh()}.${kind}`;
+  const reader = log.read(`${root}.>`, from);
+  readers.push(reader);
+  const { items } = collect(reader);
+  await reader.caughtUp;
+  const put = (value: string, name = 'x') =>
+    log.append({ subject: `${root}.${name}`, data: bytes(value) });
+  return { log, root, reader, items, put };
+};
+
+const dropConsumers = async (stream: string): Promise<void> => {
+  for await (const { name } of manager.consumers.list(stream))
+    await manager.consumers.delete(stream, name);
+};
+
+/** The heartbeats of the leader, every second or two. */
+const heartbeats = (log: Log, reader: { verify(lastSequence: number): void }) => {
+  const timer = setInterval(() => {
+    void log.lastSequence().then(
+      (last) => reader.verify(last),
+      () => {}, // away; the next one will do
+    );
+  }, 500);
+  readers.push({ close: () => clearInterval(timer) });
+};
+
+describe('a reader', () => {
+  it('goes on by itself when its consumer vanished', async () => {
+    const { items, put } = await follow();
+    await put('1');
+    await until(() => items.length === 1);
+    await dropConsumers(streams.policy);
+    await put('2');
+    await until(() => items.length === 2, 6000);
+    expect(values(items)).toEqual(['1', '2']);
+  });
+
+  it("notices by the leader's word that its consumer went silent", async () => {
+    const { log, reader, items, put } = await follow();
+    await put('1');
+    await until(() => items.length === 1);
+    heartbeats(log, reader);
+    await dropConsumers(streams.policy);
+    await put('2');
+    await until(() => items.length === 2, 6000);
+    expect(values(items)).toEqual(['1', '2']);
+  });
+
+  it('is not disturbed by a stream that grows elsewhere', async () => {
+    const { log, root, reader, items, put } = await follow();
+    await put('1');
+    heartbeats(log, reader);
+    const consumers = async () => (await manager.streams.info(streams.policy)).state.consumer_count;
+    const before = await consumers();
+    for (let index = 0; index < 10; index += 1) {
+      await log.append({ subject: `${root.replace('weir.', 'weir.other')}.x`, data: bytes('y') });
+      await new Promise((later) => setTimeout(later, 250));
+    }
+    expect(await consumers()).toBeLessThanOrEqual(before);
+    expect(values(items)).toEqual(['1']);
+  });
+
+  it('goes on with what comes after the stream was emptied', async () => {
+    const { log, reader, items, put } = await follow();
+    await put('1');
+    await until(() => items.length === 1);
+    heartbeats(log, reader);
+    await manager.streams.purge(streams.policy);
+    await put('2');
+    await until(() => items.length === 2);
+    expect(values(items)).toEqual(['1', '2']);
+  });
+
+  it('makes a stream that somebody deleted, and reads on', async () => {
+    const { items, put } = await follow();
+    await put('1');
+    await until(() => items.length === 1);
+    await manager.streams.delete(streams.policy);
+    await put('2');
+    await until(() => items.length === 2);
+    expect(values(items)).toEqual(['1', '2']);
+  });
+
+  it('notices a stream made anew that has more entries than the old one had', async () => {
+    const { items, put } = await follow();
+    const { config } = await manager.streams.info(streams.policy);
+    await put('1');
+    await until(() => items.length === 1);
+    await manager.streams.delete(streams.policy);
+    await manager.streams.add(config);
+    for (const value of ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']) await put(value);
+    await until(() => values(items).includes('h'));
+    expect(values(items)).toEqual(['1', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']);
+  });
+
+  it('waits for a server that hangs and then goes on', async () => {
+    const { items, put } = await follow();
+    await put('1');
+    await until(() => items.length === 1);
+    server.pause();
+    await until(() => !broker.connected, 15_000);
+    server.resume();
+    await until(() => broker.connected);
+    await until(async () => (await put('2').catch(() => 0)) > 0);
+    await until(() => items.length === 2);
+    expect(values(items)).toEqual(['1', '2']);
+  });
+
+  it('leaves out a value of which a part is missing, and reads the next', async () => {
+    const { log, root, items, put } = await follow('last', streams.control);
+    const torn = headers();
+    torn.set('Weir-Set', 'torn');
+    torn.set('Weir-Parts', '3');
+    torn.set('Weir-Part', '2');
+    const { jetstream } = await import('@nats-io/jetstream');
+    await jetstream(admin).publish(`${root}.x`, bytes('tail'), { headers: torn });
+    expect(await log.last(`${root}.x`)).toBeUndefined();
+    await put('whole');
+    await until(() => items.length === 1);
+    expect(values(items)).toEqual(['whole']);
+  });
+
+  it('hands out everything that was acknowledged, once and in order, whatever happens', async () => {
+    const { log, root, reader, items } = await follow();
+    heartbeats(log, reader);
+    const stored: number[] = [];
+    let isWriting = true;
+    const writing = (async () => {
+      for (let index = 0; isWriting; index += 1) {
+        const entry = { subject: `${root}.${index % 3}`, data: bytes(`${index}`) };
+        const sequence = await log.append(entry).catch(() => undefined);
+        if (sequence !== undefined) stored.push(sequence);
+        await new Promise((later) => setTimeout(later, sequence === undefined ? 50 : 2));
+      }
+    })();
+    const disasters = [
+      async () => {
+        await server.kill();
+        await server.start();
+      },
+      () => dropConsumers(streams.policy),
+      async () => {
+        await server.stop();
+        await new Promise((later) => setTimeout(later, 700));
+        await server.start();
+      },
+      () => dropConsumers(streams.policy),
+      async () => {
+        server.pause();
+        await new Promise((later) => setTimeout(later, 1500));
+        server.resume();
+      },
+    ];
+    for (const disaster of disasters) {
+      await disaster().catch(() => {});
+      await until(() => broker.connected);
+      const before = stored.length;
+      await until(() => stored.length > before + 20);
+    }
+    isWriting = false;
+    await writing;
+    await until(() => items.length >= stored.length);
+    const everything = collect(log.read(`${root}.>`, 'all'));
+    await until(() => everything.items.length >= stored.length);
+    const sequences = items.map(({ sequence }) => sequence);
+    expect(sequences).toEqual(everything.items.map(({ sequence }) => sequence));
+    expect(sequences).toEqual(expect.arrayContaining(stored));
+  }, 60_000);
+});
+
+describe('an agent that opens and reads', () => {
+  it('calls nothing that the server would deny', async () => {
+    const scope = 'edge.public';
+    const installation = await startTestInstallation([{ name: 'edge-1', scope }]);
+    try {
+      const agent = await installation.broker('edge-1');
+      const subject = `weir.default.control.${scope}`;
+      const reader = (await agent.log(streams.control)).read(`${subject}.>`, 'last');
+      const { items } = collect(reader);
+      const control = await installation.broker('control');
+      const log = await control.log(streams.control);
+      await log.append({ subject: `${subject}.snapshot`, data: bytes('late') });
+      await until(() => items.length === 1);
+      const said = await readFile(join(installation.home, 'nats', 'server.log'), 'utf8');
+      expect(said).not.toMatch(/Violation/);
+    } finally {
+      await installation.close();
+    }
+  });
+});
