@@ -51,9 +51,8 @@ module.exports = {
       '^(services/($1|agent)|adapters|engine)/',
       'presets-use-the-agent',
     ),
-    only('^services/demo/', '^(services/(demo|setup)|adapters|engine)/', 'demo-may-set-up'),
     only(
-      '^services/(?!edge/|sidecar/|demo/|dev/)([^/]+)/',
+      '^services/(?!edge/|sidecar/|dev/)([^/]+)/',
       '^(services/$1|adapters|engine)/',
       'services-are-strangers',
     ),

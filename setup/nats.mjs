@@ -47,7 +47,9 @@ export const ensureNatsServer = async () => {
   if (find('nats-server')) return;
   const commands = await installers();
   if (commands.length === 0) throw new SetupError(THREE_WAYS);
-  const finish = showProgress('Installing nats-server');
+  const finish = showProgress(
+    `Installing nats-server with ${find('apt-get') ? 'apt-get' : 'brew'}`,
+  );
   let last = '';
   for (const [command, ...args] of commands) {
     last = (await run(command, args)).output;

@@ -42,9 +42,7 @@ export const ensurePackages = async () => {
   if (existsSync(marker) && readFileSync(marker, 'utf8') === hash) return;
   if (!isInstalledAsLocked()) {
     const finish = showProgress('Installing npm packages');
-    // Not `npm ci`: it refuses a lock file that lacks optional packages of platforms other than the one it was made on.
-    const quiet = ['--no-audit', '--no-fund', '--loglevel=error'];
-    const { code, output } = await npm(['install', '--no-save', ...quiet]);
+    const { code, output } = await npm(INSTALL);
     finish();
     if (code !== 0)
       throw new SetupError(`npm could not install the packages:\n${lastLines(output)}`);

@@ -17,7 +17,7 @@ export interface Part {
 
 export const partSubject = (subject: string, index: number): string => `${subject}.part.${index}`;
 export const everyPart = (subject: string): string => `${subject}.part.*`;
-export const isPart = (subject: string): boolean => /\.part\.\d+$/.test(subject);
+const isPart = (subject: string): boolean => /\.part\.\d+$/.test(subject);
 
 /** In the order in which they are to be stored. One element means that the value fits. */
 export const split = (
