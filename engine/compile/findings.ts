@@ -56,6 +56,14 @@ export class Findings {
     this.#diagnostics.push({ ...diagnostic, severity: 'warning' });
   }
 
+  /** So that one mistake is not told twice. */
+  hasErrorAt(id: ResourceId, path: Path): boolean {
+    const text = formatPath(path);
+    return this.#diagnostics.some(
+      (one) => one.resource === id && one.severity === 'error' && one.path === text,
+    );
+  }
+
   isGood(id: ResourceId): boolean {
     return !this.#quarantined.has(id);
   }

@@ -15,9 +15,8 @@ export interface Plans {
 export const plansOf = (drafts: Drafts, sources: KeySources, findings: Findings): Plans => {
   const authentications = new Map<string, AuthenticationPlan>();
   for (const draft of drafts.of('Authentication')) {
-    if (!findings.isGood(draft.id)) continue;
     const plan = authenticationPlan(draft, sources, findings);
-    if (plan) authentications.set(policyKey(draft), plan);
+    if (plan && findings.isGood(draft.id)) authentications.set(policyKey(draft), plan);
   }
   return {
     authentications,

@@ -103,23 +103,27 @@ export const checkFeatures = (
   const { landing, fleet, fetchesKeys, findings } = options;
   const byEngine = new Set<Feature>(engineFeatures);
   if (fetchesKeys) byEngine.add('jwks-remote');
-  const lacks = (draft: AnyDraft, feature: Feature): string | undefined => {
+  /** Who cannot, as the end of a sentence; undefined if all can. */
+  const lacking = (draft: AnyDraft, feature: Feature): string | undefined => {
     if (byEngine.has(feature)) return undefined;
     if (notCompiled.has(feature) || feature === 'jwks-remote' || draft.kind === 'Rollout')
-      return 'any scope';
-    return landing.of(draft.id).find((scope) => fleet.capabilities(scope)?.has(feature) === false);
+      return 'nothing enforces yet';
+    const scope = landing
+      .of(draft.id)
+      .find((one) => fleet.capabilities(one)?.has(feature) === false);
+    return scope && `no data plane of ${scope} enforces`;
   };
-  for (const draft of drafts.all) {
+  for (const draft of drafts.all)
     for (const { feature, path } of needsOf(draft.document)) {
-      const scope = lacks(draft, feature);
-      if (scope === undefined) continue;
+      const who = lacking(draft, feature);
+      if (who === undefined || findings.hasErrorAt(draft.id, path)) continue;
+      const what = path.length > 1 ? formatPath(path) : draft.kind;
       findings.add(draft, {
         code: 'ERR_POLICY_NOT_SUPPORTED',
         path,
         part: 'key',
-        message: `${formatPath(path) || draft.kind} asks for "${feature}", which no data plane of ${scope} enforces`,
+        message: `${what} asks for "${feature}", which ${who}`,
         hint: 'Leave it out, or serve the scope with a data plane that can.',
       });
     }
-  }
 };

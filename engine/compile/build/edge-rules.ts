@@ -39,7 +39,7 @@ export interface EdgeRules {
 
 interface Group {
   readonly pattern: HostPattern;
-  readonly rules: RouteRule[];
+  readonly rules: readonly RouteRule[];
 }
 
 export const edgeRules = (input: EdgeInput): EdgeRules => {
@@ -84,19 +84,31 @@ export const edgeRules = (input: EdgeInput): EdgeRules => {
 
 /** By host, most specific first, each group in the order to ask. */
 const groupsOf = (input: EdgeInput, listener: Listener): readonly Group[] => {
-  const groups = new Map<string, Group>();
+  const groups = new Map<string, { pattern: HostPattern; rules: Candidate[] }>();
   for (const route of input.routes) {
     if (!isAttached(route, input.gateway, listener.name)) continue;
-    for (const pattern of patternsOf(route, listener)) {
+    for (const { pattern, wanted } of patternsOf(route, listener)) {
       const key = hostKey(pattern);
       const group = groups.get(key) ?? { pattern, rules: [] };
       groups.set(key, group);
-      group.rules.push(...input.rulesOf(route));
+      group.rules.push(...input.rulesOf(route).map((rule) => ({ rule, wanted })));
     }
   }
-  for (const { rules } of groups.values()) rules.sort(compareRanked);
-  return [...groups.values()].sort((a, b) => comparePatterns(a.pattern, b.pattern));
+  return [...groups.values()]
+    .sort((a, b) => comparePatterns(a.pattern, b.pattern))
+    .map(({ pattern, rules }) => ({ pattern, rules: inOrder(rules) }));
 };
+
+interface Candidate {
+  readonly rule: RouteRule;
+  readonly wanted: HostPattern;
+}
+
+/** Where a listener narrows several hosts down to one, a Route that names it more closely still comes first. */
+const inOrder = (candidates: readonly Candidate[]): readonly RouteRule[] =>
+  candidates
+    .toSorted((a, b) => comparePatterns(a.wanted, b.wanted) || compareRanked(a.rule, b.rule))
+    .map(({ rule }) => rule);
 
 const isAttached = (
   { resource }: Draft<'Route'>,
@@ -111,18 +123,17 @@ const isAttached = (
       (ref.listener === undefined || ref.listener === listener),
   );
 
-const patternsOf = (
-  { resource }: Draft<'Route'>,
-  { hostname }: Listener,
-): readonly HostPattern[] => {
+/** What the listener leaves of a Route's hosts, each with the host as the Route has it. */
+const patternsOf = ({ resource }: Draft<'Route'>, { hostname }: Listener) => {
   const { hosts, hostWildcard } = resource.spec;
   const limit = hostname === undefined ? anyHost : hostPattern(hostname);
-  const wanted =
-    hosts.length === 0 ? [anyHost] : hosts.map((host) => hostPattern(host, hostWildcard));
-  const patterns = new Map<string, HostPattern>();
-  for (const host of wanted) {
-    const pattern = intersection(host, limit);
-    if (pattern) patterns.set(hostKey(pattern), pattern);
+  const patterns = new Map<string, { pattern: HostPattern; wanted: HostPattern }>();
+  for (const host of hosts.length === 0 ? ['*'] : hosts) {
+    const wanted = hostPattern(host, hostWildcard);
+    const pattern = intersection(wanted, limit);
+    const known = pattern && patterns.get(hostKey(pattern));
+    if (pattern && (!known || comparePatterns(wanted, known.wanted) < 0))
+      patterns.set(hostKey(pattern), { pattern, wanted });
   }
   return [...patterns.values()];
 };

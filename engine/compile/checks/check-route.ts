@@ -50,8 +50,8 @@ const checkRegex = (pattern: string | undefined, path: Path): readonly Finding[]
     {
       code: 'ERR_POLICY_REGEX',
       path,
-      message: `the pattern ${objection}`,
-      hint: 'Repeat one thing at a time: `[^/]+` for a segment, and no repeat inside a repeat.',
+      message: `the pattern ${objection.reason}`,
+      hint: objection.hint,
     },
   ];
 };

@@ -13,7 +13,11 @@ export const checkService = ({ spec }: Service): readonly Finding[] => {
       code: 'ERR_POLICY_UNKNOWN_VERSION',
       path: ['spec', 'baseline'],
       message: `there is no version "${spec.baseline}"`,
-      hint: didYouMean(spec.baseline, names, `The versions are ${names.join(', ') || 'none'}.`),
+      hint: didYouMean(
+        spec.baseline,
+        names,
+        names.length > 0 ? `The versions are ${names.join(', ')}.` : 'List versions first.',
+      ),
     });
   const { hash, policy } = spec.loadBalancing;
   if (hash) {

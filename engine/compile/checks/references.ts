@@ -164,7 +164,11 @@ const checkBackend = (
     code: 'ERR_POLICY_UNKNOWN_VERSION',
     path: [...path, 'version'],
     message: `the service "${service}" has no version "${version}"`,
-    hint: didYouMean(version, versions, `Its versions are ${versions.join(', ') || 'none'}.`),
+    hint: didYouMean(
+      version,
+      versions,
+      versions.length > 0 ? `Its versions are ${versions.join(', ')}.` : 'It has no versions.',
+    ),
   });
 };
 

@@ -6,7 +6,7 @@ import { Settings } from 'typebox/system';
 import Value from 'typebox/value';
 import type { DiagnosticCode } from '../../model/diagnostic.ts';
 import type { Part } from './parse-document.ts';
-import { type Path, valueAt } from './path.ts';
+import { formatPath, type Path, valueAt } from './path.ts';
 import { show } from './show.ts';
 import { didYouMean } from './suggest.ts';
 
@@ -103,7 +103,7 @@ const explainValue = (
   path: Path,
   { schema, value }: Subject,
 ): FieldError => {
-  const name = String(path.at(-1) ?? 'the document');
+  const name = memberName(path);
   const at = { path, part: 'value' } as const;
   if (first.keyword === 'boolean') {
     const owner = schemaAt(schema, first.schemaPath.replace(/\/additionalProperties$/, ''));
@@ -122,7 +122,10 @@ const explainValue = (
       ...at,
       code: 'ERR_FIELD_VALUE',
       message: `${name} cannot be ${show(value)}`,
-      hint: didYouMean(String(value), choices.map(String), `It is one of ${list(choices)}.`),
+      hint:
+        typeof value === 'string'
+          ? didYouMean(value, choices.map(String), `It is one of ${list(choices)}.`)
+          : `It is one of ${list(choices)}.`,
     };
   const type = rest.find((finding) => finding.keyword === 'type');
   if (type)
@@ -138,6 +141,13 @@ const explainValue = (
     message: `${name} cannot be ${show(value)}: it ${first.message}`,
     hint: describe(schemaAt(schema, first.schemaPath)),
   };
+};
+
+/** `timeout`, `steps[4]` */
+const memberName = (path: Path): string => {
+  const last = path.at(-1);
+  if (last === undefined) return 'the document';
+  return typeof last === 'number' ? formatPath(path.slice(-2)) : last;
 };
 
 const allowed = (finding: Finding): readonly unknown[] => {

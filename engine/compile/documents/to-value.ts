@@ -12,7 +12,7 @@ export const limits = {
   /** Lexical tokens: beyond some hundred thousand the parser takes seconds, whatever they mean. */
   tokens: 300_000,
   /** Values in a document, every alias followed. */
-  nodes: 250_000,
+  nodes: 100_000,
 } as const;
 
 export interface Refused {
@@ -80,14 +80,14 @@ interface Place {
   readonly key: string;
   readonly depth: number;
   readonly keyAt: number | undefined;
-  /** What an alias brings in is reported where the alias stands. */
+  /** What an alias brings in is reported where the alias stands, and noted nowhere else. */
   readonly aliasAt: number | undefined;
 }
 
 const visit = (walk: Walk, node: Node | null | undefined, place: Place): unknown => {
   const offset = place.aliasAt ?? node?.range?.[0] ?? place.keyAt ?? 0;
   if (!isAffordable(walk, place.depth, offset)) return undefined;
-  walk.offsets.set(place.key, [place.keyAt ?? offset, offset]);
+  if (place.aliasAt === undefined) walk.offsets.set(place.key, [place.keyAt ?? offset, offset]);
   if (isAlias(node)) return visitAlias(walk, node, { ...place, aliasAt: offset });
   if (place.aliasAt === undefined) noteAnchor(walk, node);
   if (isSeq(node)) return visitList(walk, node.items, place);

@@ -6,27 +6,42 @@ import { PatternError, parsePattern } from './syntax.ts';
 
 export const MAX_PATTERN = 1024;
 
-/** Why the pattern must not be used, as the end of a sentence; undefined if it may. */
-export const regexObjection = (pattern: string): string | undefined => {
-  if (pattern.length > MAX_PATTERN) return `is longer than ${MAX_PATTERN} characters`;
+export interface Objection {
+  /** The end of a sentence about the pattern. */
+  readonly reason: string;
+  readonly hint: string;
+}
+
+const slowHint =
+  'Repeat one thing at a time, as in `[^/]+` for a segment, and no repeat inside a repeat.';
+
+/** Why the pattern must not be used; undefined if it may. */
+export const regexObjection = (pattern: string): Objection | undefined => {
+  if (pattern.length > MAX_PATTERN)
+    return { reason: `is longer than ${MAX_PATTERN} characters`, hint: 'Write several matches.' };
   try {
     new RegExp(`^(?:${pattern})$`);
   } catch (error) {
     const reason = error instanceof Error ? error.message.replace(/^.*: /, '') : 'unknown reason';
-    return `is invalid: ${reason}`;
+    return { reason: `is invalid: ${reason}`, hint: 'Write a JavaScript regular expression.' };
   }
   try {
     const automaton = automatonOf(parsePattern(pattern));
     const growth = growthOf(automaton);
     if (growth.type === 'linear')
-      return hasManyWays(automaton) ? 'can match one text in thousands of ways' : undefined;
+      return hasManyWays(automaton)
+        ? { reason: 'can match one text in thousands of ways', hint: slowHint }
+        : undefined;
     const [a, b] = growth.places;
-    const where = `characters ${Math.min(a, b) + 1} and ${Math.max(a, b) + 1} of it can match the same text`;
-    return growth.type === 'exponential'
-      ? `can take exponential time: ${where} in more than one way`
-      : `can take quadratic time: repeats at ${where}`;
+    const time = growth.type === 'exponential' ? 'exponential' : 'quadratic';
+    const where =
+      a === b
+        ? `what stands at character ${a + 1} is repeated in more than one way`
+        : `characters ${Math.min(a, b) + 1} and ${Math.max(a, b) + 1} compete for the same text`;
+    return { reason: `can take ${time} time: ${where}`, hint: slowHint };
   } catch (error) {
-    if (error instanceof PatternError) return error.message;
+    if (error instanceof PatternError)
+      return { reason: error.message, hint: 'Write it without, or as several matches.' };
     throw error;
   }
 };

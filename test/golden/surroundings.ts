@@ -1,0 +1,48 @@
+// What the golden tests compile in: the fleet of the demo, and a development issuer's key.
+import { capabilities } from '#adapters/dataplane-node/capabilities.ts';
+import { type Compiled, compile } from '#engine/compile/compile.ts';
+import { type Documents, type File, readDocuments } from '#engine/compile/read-documents.ts';
+import type { Workload } from '#engine/model/telemetry.ts';
+
+export const devKeys = JSON.stringify({
+  keys: [
+    {
+      kty: 'OKP',
+      crv: 'Ed25519',
+      x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo',
+      kid: 'dev',
+      alg: 'EdDSA',
+      use: 'sig',
+    },
+  ],
+});
+
+const workload = (service: string, version: string, port: number): Workload => ({
+  namespace: 'bibby',
+  name: `${service}-${version.replace('.', '-')}`,
+  labels: { app: `${service}-service`, version },
+  endpoints: [{ address: '127.0.0.1', port }],
+});
+
+export const libraryFleet: readonly Workload[] = [
+  workload('catalog', 'v1.0', 9001),
+  workload('catalog', 'v1.1', 9002),
+  workload('library', 'v1.0', 9003),
+  workload('circulation', 'v1.0', 9004),
+];
+
+export interface Outcome extends Documents {
+  readonly compiled: Compiled;
+}
+
+export const compileFiles = (files: readonly File[], workloads: readonly Workload[]): Outcome => {
+  const read = readDocuments(files);
+  const compiled = compile({
+    sources: new Map(read.documents.map(({ id, source }) => [id, source])),
+    standing: new Map(),
+    workloads,
+    capabilities: () => capabilities,
+    files: (path) => (path === 'keys/dev-issuer.jwks.json' ? devKeys : undefined),
+  });
+  return { ...read, compiled };
+};
