@@ -25,6 +25,8 @@ export interface AgentConfig {
   /** Whose name stands in metrics for this side of a request. */
   readonly own: { readonly name: string; readonly app: string };
   readonly admin: { readonly host: string; readonly port: number };
+  /** So long it still takes traffic after it has announced that it drains: others have to hear of it first. */
+  readonly drainDelayMs: number;
 }
 
 export interface AgentDeps {
@@ -48,7 +50,7 @@ export interface Agent {
   status(): AgentStatus;
   /** Says at once what the next heartbeat would say. */
   announce(): void;
-  /** Readiness off, announce it, finish what is under way, cut at the deadline. */
+  /** Readiness off, announce it, then finish what is under way, cut at the deadline. */
   drain(deadlineMs: number): Promise<void>;
   /** Safe to call twice. */
   close(): Promise<void>;
@@ -152,9 +154,11 @@ class RunningAgent implements Agent {
   }
 
   async drain(deadlineMs: number): Promise<void> {
+    const delayMs = Math.min(this.#config.drainDelayMs, deadlineMs);
     this.#isDraining = true;
     this.#beat();
-    await this.#deps.plane.drain(deadlineMs);
+    if (delayMs > 0) await this.#pause(delayMs);
+    await this.#deps.plane.drain(deadlineMs - delayMs);
   }
 
   async close(): Promise<void> {

@@ -26,6 +26,7 @@ export interface ProcessConfig {
   readonly agent: string;
   readonly stateFolder: string;
   readonly drainTimeoutMs: number;
+  readonly drainDelayMs: number;
   readonly accessLog: 'off' | 'json';
 }
 
@@ -45,6 +46,7 @@ export const parseProcessConfig = (env: Environment, defaultAgent: string): Proc
     agent,
     stateFolder: join(home, 'agents', subjectToken(agent)),
     drainTimeoutMs: secondsOf(env, 'WEIR_DRAIN_TIMEOUT', 30) * 1000,
+    drainDelayMs: secondsOf(env, 'WEIR_DRAIN_DELAY', 0.5) * 1000,
     accessLog: choiceOf(env, 'WEIR_ACCESS_LOG', ['off', 'json']),
   };
 };

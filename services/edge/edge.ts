@@ -3,6 +3,7 @@ import type { BoundAddress } from '#adapters/dataplane-node/listener.ts';
 import { edgeScope } from '#engine/model/scope.ts';
 import { createAccessLog } from '../agent/access-log.ts';
 import { type Agent, startAgent } from '../agent/agent.ts';
+import type { ProcessConfig } from '../agent/config.ts';
 import type { Surroundings } from '../agent/connection.ts';
 import { mustBeFree } from '../agent/free-port.ts';
 import { version } from '../agent/release.ts';
@@ -20,7 +21,8 @@ export interface Edge extends Agent {
 }
 
 export const startEdge = async (
-  config: Pick<EdgeConfig, 'agent' | 'mesh' | 'gateway' | 'admin' | 'listenPorts' | 'accessLog'>,
+  config: Omit<EdgeConfig, keyof ProcessConfig> &
+    Pick<ProcessConfig, 'agent' | 'mesh' | 'admin' | 'drainDelayMs' | 'accessLog'>,
   deps: EdgeDeps,
 ): Promise<Edge> => {
   for (const port of config.listenPorts.values())
@@ -41,6 +43,7 @@ export const startEdge = async (
       version,
       own: { name: config.gateway, app: config.gateway },
       admin: config.admin,
+      drainDelayMs: config.drainDelayMs,
     },
     { ...deps, plane },
   );

@@ -3,6 +3,7 @@ import { sidecarScope } from '#engine/model/scope.ts';
 import type { Workload } from '#engine/model/telemetry.ts';
 import { createAccessLog } from '../agent/access-log.ts';
 import { type Agent, startAgent } from '../agent/agent.ts';
+import type { ProcessConfig } from '../agent/config.ts';
 import type { Surroundings } from '../agent/connection.ts';
 import { mustBeFree } from '../agent/free-port.ts';
 import { version } from '../agent/release.ts';
@@ -24,7 +25,8 @@ export interface Sidecar extends Agent {
 const LOOK_MS = 1000;
 
 export const startSidecar = async (
-  config: Omit<SidecarConfig, 'command'>,
+  config: Omit<SidecarConfig, keyof ProcessConfig | 'command'> &
+    Pick<ProcessConfig, 'agent' | 'mesh' | 'admin' | 'drainDelayMs' | 'accessLog'>,
   deps: SidecarDeps,
 ): Promise<Sidecar> => {
   await mustBeFree(config.inbound, 'WEIR_INBOUND');
@@ -64,6 +66,7 @@ export const startSidecar = async (
         version,
         own: { name, app: labels['app'] ?? name },
         admin: config.admin,
+        drainDelayMs: config.drainDelayMs,
       },
       {
         ...deps,

@@ -47,6 +47,7 @@ const start = async (deps: Partial<AgentDeps> = {}): Promise<Agent> => {
       version: '0.1.0',
       own: { name: 'public', app: 'edge' },
       admin: { host: '127.0.0.1', port: 0 },
+      drainDelayMs: 500,
     },
     {
       connect: async () => bus,
@@ -245,11 +246,14 @@ describe('draining', () => {
       workload: () => ({ namespace: 'bibby', name: 'catalog', labels: {}, endpoints: [] }),
     });
     await vi.waitFor(() => expect(agent.status().state).toBe('live'));
-    await agent.drain(30_000);
-    expect(plane.drained).toEqual([30_000]);
+    const drained = agent.drain(30_000);
     expect((await get('/ready')).status).toBe(503);
     await vi.waitFor(() => expect(heard.beats.at(-1)?.state).toBe('draining'));
     expect(heard.beats.at(-1)?.workload).toBeUndefined();
+    expect(plane.drained).toEqual([]);
+    time.advance(500);
+    await drained;
+    expect(plane.drained).toEqual([29_500]);
   });
 });
 
@@ -332,6 +336,7 @@ describe('the admin server', () => {
           version: '0.1.0',
           own: { name: 'public', app: 'edge' },
           admin: { host: '127.0.0.1', port },
+          drainDelayMs: 0,
         },
         {
           connect: async () => bus,

@@ -19,6 +19,7 @@ describe('the edge’s configuration', () => {
       agent: 'edge-public',
       stateFolder: '/weir/agents/edge-public',
       drainTimeoutMs: 30_000,
+      drainDelayMs: 500,
       accessLog: 'off',
       gateway: 'public',
       listenPorts: new Map(),

@@ -53,6 +53,7 @@ const start = async (deps: Partial<EdgeDeps> = {}): Promise<void> => {
       gateway,
       admin: { host: '127.0.0.1', port: 0 },
       listenPorts: new Map([[8080, 0]]),
+      drainDelayMs: 0,
       accessLog: 'json',
     },
     {
