@@ -47,6 +47,7 @@ export const startControl = async (config: ControlConfig, deps: ControlDeps): Pr
   const url = await listen(http, config);
   const acks = bus.subscribe(subjects.everyAck);
   const heartbeats = bus.subscribe(subjects.everyAlive);
+  const leaderWords = bus.subscribe(subjects.heartbeat);
   const samples = bus.subscribe(subjects.everySample);
   const stream = controlLog.read(subjects.everyControl, 'new');
 
@@ -80,6 +81,10 @@ export const startControl = async (config: ControlConfig, deps: ControlDeps): Pr
       for await (const message of heartbeats) await safely('heartbeat', () => duties.beat(message));
     },
     async () => {
+      for await (const message of leaderWords)
+        await safely('leader', () => duties.leaderSpoke(message));
+    },
+    async () => {
       for await (const message of samples) await safely('sample', () => duties.sampled(message));
     },
     async () => {
@@ -108,7 +113,7 @@ export const startControl = async (config: ControlConfig, deps: ControlDeps): Pr
   const close = async (): Promise<void> => {
     await http.close();
     duties.close();
-    for (const source of [acks, heartbeats, samples, stream, policy]) source.close();
+    for (const source of [acks, heartbeats, leaderWords, samples, stream, policy]) source.close();
     await leadership.close();
     stop.abort();
   };

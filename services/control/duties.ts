@@ -131,10 +131,6 @@ export class Duties {
   }
 
   beat(message: BusMessage): void {
-    if (message.subject === this.#parts.subjects.heartbeat) {
-      this.#leaderSpoke(message);
-      return;
-    }
     const beat: Heartbeat | undefined = this.#opened('heartbeat', openHeartbeat(message));
     if (!beat) return;
     if (!this.#deps.access.mayAnnounce(beat)) {
@@ -147,6 +143,12 @@ export class Duties {
     this.#tell(fleet.beat(beat, this.#deps.time.monotonic()));
     if (fleet.hasChanged()) this.fleetChanges.push(true);
     news.give();
+  }
+
+  leaderSpoke(message: BusMessage): void {
+    const { revision } = decodeJson(message.data, 'word of the leader') as ControlHeartbeat;
+    if (Number.isSafeInteger(revision)) this.#leaderRevision = revision;
+    this.#parts.news.give();
   }
 
   sampled(message: BusMessage): void {
@@ -237,16 +239,6 @@ export class Duties {
   /** Agents have heard of a later epoch than ours: the bus has lost its memory. Only a term above theirs reaches them. */
   #isOutrun(term: Term): boolean {
     return highestEpoch(this.#parts.published, this.#parts.fleet) > term.epoch;
-  }
-
-  #leaderSpoke(message: BusMessage): void {
-    try {
-      const { revision } = decodeJson(message.data, 'heartbeat') as ControlHeartbeat;
-      if (Number.isSafeInteger(revision)) this.#leaderRevision = revision;
-      this.#parts.news.give();
-    } catch (error) {
-      this.#parts.onError('heartbeat of the leader', error);
-    }
   }
 
   #opened<T>(kind: string, opened: T | undefined): T | undefined {
