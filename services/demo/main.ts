@@ -95,6 +95,8 @@ const interruption = (processes: Processes) => {
 };
 
 const end = async (processes: Processes, lock: Lock): Promise<void> => {
+  // Nobody asks any more before anybody stops answering.
+  for (const name of ['traffic', 'edge']) await processes.stop(name);
   await processes.stopAll();
   lock.release();
 };

@@ -47,15 +47,13 @@ export const tellRollout = async (story: Story): Promise<Ending> => {
       said = Math.max(said, rollout.history.length);
     }
     board.show(rolloutBlock(last, story.readers()));
-    if (!board.isTerminal && last && performance.now() - lineMs >= LINE_EVERY_MS) {
+    const ending = rollout && endings[rollout.state];
+    const isLineDue = !board.isTerminal && performance.now() - lineMs >= LINE_EVERY_MS;
+    if (last && (ending || isLineDue)) {
       lineMs = performance.now();
       board.say(rolloutLine(last, story.readers()));
     }
-    const ending = rollout && endings[rollout.state];
-    if (ending) {
-      board.say(rolloutLine(rollout, story.readers()));
-      return { state: ending, reason: rollout.reason };
-    }
+    if (ending) return { state: ending, reason: rollout.reason };
     if (performance.now() > deadline) break;
     await sleep(LOOK_EVERY_MS);
   }
