@@ -26,6 +26,6 @@ export async function* every(time: Time, ms: number, signal: AbortSignal): Async
   while (!signal.aborted) {
     yield time.monotonic();
     due = Math.max(due + ms, time.monotonic());
-    await time.sleep(due - time.monotonic(), signal);
+    await time.sleep(Math.max(0, due - time.monotonic()), signal);
   }
 }
