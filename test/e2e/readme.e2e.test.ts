@@ -38,12 +38,12 @@ describe('the README', () => {
       ? `${title} (skipped: no nats command; go install github.com/nats-io/natscli/nats@latest)`
       : title;
     it.skipIf(needsNats)(name, async () => {
-      const { stdout } = await run('bash', ['-euo', 'pipefail', '-c', here(text)], {
+      const { stdout, stderr } = await run('bash', ['-euo', 'pipefail', '-c', here(text)], {
         cwd: root,
         env: { ...process.env, WEIR_HOME: demo.home },
         timeout: 60_000,
       });
-      expect(stdout.length).toBeGreaterThan(0);
+      expect((stdout + stderr).length).toBeGreaterThan(0);
     });
   }
 });
