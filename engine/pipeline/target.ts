@@ -23,10 +23,14 @@ const strip =
 
 /** Exactly one slash between the two and never two at the front, where they would read as a host. */
 const join = (front: string, rest: string): string => {
-  const tail = rest.replace(/^\/+/, '');
-  if (tail === '') return rest === '' && front !== '' ? front : `${front}/`;
-  return `${front}/${tail}`;
+  if (rest === '') return front === '' ? '/' : front;
+  let start = 0;
+  while (rest.charCodeAt(start) === SLASH) start += 1;
+  if (start === 1) return front === '' ? rest : front + rest;
+  return `${front}/${rest.slice(start)}`;
 };
+
+const SLASH = 47;
 
 export const withQuery = (path: string, query: string): string =>
   query === '' ? path : `${path}?${query}`;

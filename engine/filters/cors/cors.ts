@@ -19,7 +19,7 @@ export const cors: FilterKind = {
       },
       response(exchange, response) {
         // Upstreams that do CORS themselves must not contradict the policy.
-        exchange.removeResponseHeaders.push(...ownHeaders);
+        for (const name of ownHeaders) exchange.removeResponseHeaders.push(name);
         if (policy.varies) vary(exchange, response.header('vary'));
         const origin = originOf(exchange.request);
         const allowed = origin === undefined ? undefined : policy.allow(origin);

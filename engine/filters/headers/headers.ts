@@ -12,7 +12,7 @@ export const headers: FilterKind = {
     const onResponse = lowerCased(responseHeaders);
     const filter: Filter = {
       request({ request, setHeaders, removeHeaders }) {
-        removeHeaders.push(...onRequest.remove);
+        for (const name of onRequest.remove) removeHeaders.push(name);
         for (const [name, value] of onRequest.set) putHeader(setHeaders, name, value);
         for (const [name, value] of onRequest.add)
           putHeader(
@@ -23,7 +23,7 @@ export const headers: FilterKind = {
         return undefined;
       },
       response({ responseHeaders: set, removeResponseHeaders }, response) {
-        removeResponseHeaders.push(...onResponse.remove);
+        for (const name of onResponse.remove) removeResponseHeaders.push(name);
         for (const [name, value] of onResponse.set) putHeader(set, name, value);
         for (const [name, value] of onResponse.add)
           if (name === 'set-cookie') set.push(name, value);
