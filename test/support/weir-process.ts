@@ -8,9 +8,9 @@ export interface WeirProcess {
   readonly pid: number;
   readonly lines: readonly string[];
   /** Resolves with the first line, past or to come, that matches. Rejects when the process ends before. */
-  line(pattern: RegExp): Promise<RegExpExecArray>;
+  readonly line: (pattern: RegExp) => Promise<RegExpExecArray>;
   readonly exited: Promise<{ readonly code: number | null; readonly signal: string | null }>;
-  signal(name: NodeJS.Signals): void;
+  readonly signal: (name: NodeJS.Signals) => void;
   /** SIGKILL, if it still runs. */
   close(): Promise<void>;
 }
