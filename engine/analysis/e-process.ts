@@ -41,7 +41,7 @@ export const betterThan = (boundary: number): Grid => {
 };
 
 /** Alternatives "below the absolute bound", as shares of it. */
-export const below = gridOf([0.01, 0.1, 0.2, 0.35, 0.5, 0.7], [2, 1, 1, 1, 1, 1]);
+export const below = gridOf([0.1, 0.35, 0.6], [1, 3, 1]);
 
 /**
  * Adds to `sums` what one stratum says for `ratio` times the baseline's rate against `boundary` times it. The common

@@ -118,8 +118,18 @@ const promotionEvidence = (state: AnalysisState, metric: string): number | undef
   const relative = mix(sums.down, betterThan(promote.ratio), phi);
   if (promote.rate === 0) return relative;
   // Below the ratio or below the rate: either proof will do.
+  const share = rateShare(state, metric, promote.rate);
   return logSum([
-    Math.log(0.5) + relative,
-    Math.log(0.5) + mixAbsolute(sums.all, promote.rate, below, phi),
+    Math.log(1 - share) + relative,
+    Math.log(share) + mixAbsolute(sums.all, promote.rate, below, phi),
   ]);
+};
+
+/**
+ * Weight of the proof by rate, from what was known beforehand: near or above the bound it can hardly succeed. Latency
+ * thresholds lie where the baseline is near it.
+ */
+const rateShare = ({ usualErrorRate }: AnalysisState, metric: string, rate: number): number => {
+  if (!isErrors(metric)) return 0.1;
+  return usualErrorRate !== undefined && usualErrorRate >= rate * 0.7 ? 0.1 : 0.5;
 };
