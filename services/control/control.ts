@@ -153,6 +153,7 @@ const reasonsAgainst = (
   const reasons: string[] = [];
   if (!broker.connected) reasons.push('the bus is away');
   if (parts.leadership.leader.instance === '') reasons.push('there is no leader yet');
+  if (parts.policy.isLost) reasons.push('the policy log has lost its memory: apply the policy set');
   const leads = parts.leadership.term !== undefined;
   if (leads && (!isInCharge || parts.ring.isBehind))
     reasons.push('not everything is published yet');

@@ -31,6 +31,7 @@ export class Duties {
   #api: Subscription | undefined;
   #tickedMs = 0;
   #leaderRevision = 0;
+  #controlLast = 0;
 
   constructor(config: ControlConfig, deps: ControlDeps, parts: Parts, serve: () => Subscription) {
     this.#config = config;
@@ -206,9 +207,15 @@ export class Duties {
       controlLog.lastSequence(),
       eventLog.lastSequence(),
     ]);
-    policy.verify(policyLast);
+    const isWhole = policy.verify(policyLast);
     const term = leadership.term;
     if (!term) return controlLast;
+    if (!isWhole) await policy.restore();
+    if (controlLast < this.#controlLast) {
+      this.#deps.log('the control stream has lost its memory: everything is said again');
+      await leadership.renounce();
+    }
+    this.#controlLast = controlLast;
     const heartbeat: ControlHeartbeat = {
       v: 1,
       type: 'control-alive',

@@ -62,6 +62,7 @@ export class PolicyLog {
   readonly #onError: (where: string, error: unknown) => void;
   #state: PolicyState = emptyPolicyState;
   #sequence = 0;
+  #isLost = false;
   #reader: LogReader | undefined;
 
   constructor(log: Log, subjects: Subjects, onError: (where: string, error: unknown) => void) {
@@ -72,6 +73,11 @@ export class PolicyLog {
 
   get state(): PolicyState {
     return this.#state;
+  }
+
+  /** What was published came from a later revision than the log has: nothing may be concluded from the set as it is. */
+  get isLost(): boolean {
+    return this.#isLost;
   }
 
   /** Every commit from `load` on, in order: our own at once, others' as they arrive. One reader only. */
@@ -93,9 +99,36 @@ export class PolicyLog {
     void this.#follow(this.#reader);
   }
 
-  /** The stream is known to be that far: read again if the watch has missed something. */
-  verify(lastSequence: number): void {
+  /** The stream is known to be that far: read again if the watch has missed something. False if it has lost entries. */
+  verify(lastSequence: number): boolean {
+    if (lastSequence < this.#sequence) {
+      this.#sequence = 0;
+      this.#onError(
+        'policy log',
+        new Error('the stream is shorter than it was: it has lost its memory'),
+      );
+      return false;
+    }
     this.#reader?.verify(lastSequence);
+    return true;
+  }
+
+  /** Writes what is known here to a stream that has lost it. */
+  async restore(): Promise<void> {
+    await this.#checkpoint(0);
+  }
+
+  /** Revisions up to this one have been published. A log that does not know them has lost them. */
+  expect(revision: number): void {
+    if (revision <= this.#state.revision) return;
+    this.#isLost = true;
+    this.#state = { ...this.#state, revision };
+    this.#onError(
+      'policy log',
+      new Error(
+        `r${revision} was published, but the log does not reach so far: apply the policy set again`,
+      ),
+    );
   }
 
   /** Resolves once everything that is stored has been folded. */
@@ -184,12 +217,13 @@ export class PolicyLog {
   #accept(commit: Commit, sequence: number): Folded | undefined {
     if (sequence <= this.#sequence) return undefined;
     this.#sequence = sequence;
-    if (commit.revision !== this.#state.revision + 1)
-      throw new EngineError(
-        'ERR_MESSAGE_MALFORMED',
-        `revision ${commit.revision} follows ${this.#state.revision}`,
-      );
+    const { revision } = this.#state;
+    if (commit.revision <= revision)
+      throw new EngineError('ERR_MESSAGE_MALFORMED', `r${commit.revision} follows r${revision}`);
+    if (commit.revision > revision + 1)
+      this.#onError('policy log', new Error(`r${commit.revision} follows r${revision}`));
     this.#state = advance(this.#state, commit);
+    this.#isLost = false;
     const folded = { commit, state: this.#state };
     if (this.#reader) this.#folded.push(folded);
     return folded;

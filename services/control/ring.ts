@@ -77,9 +77,16 @@ export class Ring {
 
   /** From now on this process publishes: everything once, then what changes. */
   async lead(term: Term): Promise<void> {
+    const { book, publisher, published, policy } = this.#deps;
     await this.#alone(async () => {
-      await this.#deps.book.load();
-      await this.#deps.publisher.begin(term);
+      await book.load();
+      await publisher.begin(term);
+      // What was signed and published is also a record, should the book have lost its memory.
+      for (const { snapshot, decisions } of published.scopes) {
+        policy.expect(snapshot?.revision ?? 0);
+        for (const decision of snapshot?.snapshot.standing ?? []) await book.adopt(decision);
+        for (const { decision } of decisions.values()) await book.adopt(decision);
+      }
       this.#term = term;
       this.#isBehind = true;
     });
@@ -137,6 +144,7 @@ export class Ring {
     this.#isBehind = true;
     const result = this.#compile(policy.state);
     this.#result = result;
+    if (policy.isLost) return;
     if (!this.isLeading) {
       this.#isBehind = false;
       return;

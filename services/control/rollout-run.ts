@@ -44,6 +44,8 @@ export interface RolloutRunDeps {
   /** Carried out at least once, in order. `key` is the same every time. */
   readonly say: (id: string, effect: Outgoing, key: string) => Promise<void>;
   readonly learnt: (service: string) => BaselineState | undefined;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
 }
 
 const freshRecord = (plan: RolloutPlan): RolloutRecord => ({
@@ -94,11 +96,16 @@ export class RolloutRun {
     this.#broken = reason;
   }
 
-  /** After what broke it: idle, with the traffic where it is. */
-  reset(): Promise<void> {
+  /** After what broke it: idle, with the traffic where it is. None of the versions in `seen` starts by itself. */
+  reset(seen: readonly string[]): Promise<void> {
     return this.#alone(async () => {
-      const { turn } = this.#record;
-      const record = { ...freshRecord(this.#plan), turn: turn + 1 };
+      const fresh = freshRecord(this.#plan);
+      const record = {
+        ...fresh,
+        seen: [...new Set([...fresh.seen, ...seen])],
+        // Event names are not used twice, whatever the lost record had.
+        turn: Math.max(this.#record.turn, this.#deps.now()) + 1,
+      };
       await this.#deps.save(this.id, record);
       this.#record = record;
       this.#broken = undefined;

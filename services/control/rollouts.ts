@@ -149,9 +149,15 @@ export class Rollouts {
       save: (id, record) => this.#save(id, record),
       say: (_id, effect, key) => this.#say(run, effect, key),
       learnt: (service) => this.#baselines.get(service),
+      now: () => this.#deps.time.now(),
     });
-    const unreadable = this.#unreadable.get(subjectToken(plan.id));
-    if (stored === undefined && unreadable !== undefined) run.break(unreadable);
+    if (stored === undefined) {
+      const unreadable = this.#unreadable.get(subjectToken(plan.id));
+      const decided = this.#deps.ring.standing.get(splitId(plan));
+      if (unreadable !== undefined) run.break(unreadable);
+      else if (decided?.by === `rollout:${plan.id}`)
+        run.break('it has decided about traffic, but its state on record is gone');
+    }
     this.#runs.set(plan.id, run);
     if (run.broken !== undefined) this.#tellBroken(run, run.broken);
   }
@@ -193,7 +199,7 @@ export class Rollouts {
   #isEnforced({ plan }: RolloutRun): boolean {
     const { ring, published, fleet } = this.#deps;
     if (ring.isBehind) return false;
-    const id = decisionId({ type: 'split', target: plan.service });
+    const id = splitId(plan);
     for (const [scope, snapshot] of ring.result?.snapshots ?? []) {
       if (!(plan.service in snapshot.splits)) continue;
       const said = published.of(scope);
@@ -272,3 +278,6 @@ export class Rollouts {
     });
   }
 }
+
+export const splitId = ({ service }: RolloutPlan): string =>
+  decisionId({ type: 'split', target: service });

@@ -64,6 +64,13 @@ export class StandingBook {
     return decision;
   }
 
+  /** A decision that was published and of which nothing is on record. */
+  async adopt(decision: StandingDecision): Promise<void> {
+    const page = this.#pages.get(decision.id);
+    if (page && serialOf(page) >= decision.serial) return;
+    await this.#write({ v: 1, type: 'standing', decision });
+  }
+
   async withdraw(id: string, reason: string): Promise<void> {
     if (this.#pages.get(id)?.type !== 'standing') return;
     await this.#write({ v: 1, type: 'withdrawn', id, serial: this.#nextSerial(id), reason });

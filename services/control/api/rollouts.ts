@@ -7,7 +7,7 @@ import type { Leadership } from '../leadership.ts';
 import type { MachineStore } from '../machine-store.ts';
 import type { Ring } from '../ring.ts';
 import { RolloutRun } from '../rollout-run.ts';
-import type { Rollouts } from '../rollouts.ts';
+import { type Rollouts, splitId } from '../rollouts.ts';
 import type { StandingBook } from '../standing-book.ts';
 import type { Time } from '../time.ts';
 
@@ -44,20 +44,21 @@ export const createRolloutApi = (deps: RolloutApiDeps) => {
     (type: Command) =>
     async (caller: Caller, request: RolloutRequest): Promise<RolloutAnswer> => {
       const run = found(request);
-      const mayReset = type === 'retry' || type === 'abort';
+      const why = request.reason ?? '';
       if (run.broken !== undefined) {
-        if (!mayReset) throw broken(run);
-        await run.reset();
+        if (type === 'retry') return start(caller, request);
+        if (type !== 'abort') throw broken(run);
+        await run.reset(run.plan.versions);
+        await deps.ring.withdraw(splitId(run.plan), `abort by ${caller.name}: ${why}`);
         return answer(run);
       }
-      const why = request.reason ?? '';
       await run.handle({ type, nowMs: time.now(), by: caller.name, why });
       return answer(run);
     };
 
   const start = async (caller: Caller, request: RolloutRequest): Promise<RolloutAnswer> => {
     const run = found(request);
-    if (run.broken !== undefined) await run.reset();
+    if (run.broken !== undefined) await run.reset([]);
     const canary = request.version ?? newest(run, rollouts.announced(run.plan.service));
     if (!run.plan.versions.includes(canary))
       throw new EngineError(
@@ -131,6 +132,7 @@ const onRecord = async ({ machines, ring }: RolloutApiDeps): Promise<RolloutRun[
         save: nothing,
         say: nothing,
         learnt: () => undefined,
+        now: () => 0,
       }),
   );
 };

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { streams, subjects } from '#engine/model/subjects.ts';
-import { bibby, route } from './documents.ts';
+import { buckets, streams, subjects } from '#engine/model/subjects.ts';
+import { all, bibby, route } from './documents.ts';
+import type { FakeAgent } from './fake-agent.ts';
 import { catalog, verifier, World } from './world.ts';
 
 let world: World;
@@ -215,5 +216,80 @@ describe('two replicas', () => {
       Buffer.from((await log.last(subject))?.data ?? []).equals(Buffer.from(written?.data ?? [])),
     );
     expect(edge.state.active?.revision).toBe(1);
+  });
+});
+
+describe('a bus that has lost its memory', () => {
+  const forget = async (name: string): Promise<void> => {
+    const store = await world.hub.connect().store(name);
+    for (const { key } of await store.entries()) await store.delete(key);
+  };
+  const decided = (): Promise<void> =>
+    world.until('half', () => edge.weight('bibby/catalog-service', 'v1.1') === 5000);
+  let edge: FakeAgent;
+
+  beforeEach(async () => {
+    await world.start();
+    await world.apply(bibby);
+    await world.apply(route('/books'));
+    edge = await world.agent('edge-1', 'edge.public');
+    await world.seconds(1);
+  });
+
+  it('of policy is given it back by the control that still runs', async () => {
+    world.hub.recreateStream(streams.policy);
+    await world.seconds(2);
+    expect((await world.apply(route('/third'))).revision).toBe(3);
+    await world.seconds(1);
+    world.replicas.at(-1)?.kill();
+    await world.start();
+    await world.seconds(1);
+    expect(edge.snapshot?.rules[0]?.match.path.value).toBe('/third');
+    expect(edge.snapshot?.listeners).toHaveLength(1);
+  });
+
+  it('of policy does not empty the gateways of a control that starts anew', async () => {
+    world.replicas.at(-1)?.kill();
+    world.hub.recreateStream(streams.policy);
+    await world.start('control-1', { isReady: false });
+    await world.seconds(3);
+    expect(edge.snapshot?.listeners).toHaveLength(1);
+    const ready = await world.replicas.at(-1)?.control.http.inject({ url: '/ready' });
+    expect(ready?.json<{ reasons: string[] }>().reasons.join()).toMatch(/apply the policy set/);
+    expect((await world.apply(all(bibby))).revision).toBe(3);
+    await world.until('it goes on', () => edge.state.active?.revision === 3);
+  });
+
+  it('of control messages is told everything again', async () => {
+    world.hub.recreateStream(streams.control);
+    await world.seconds(3);
+    const late = await world.agent('edge-2', 'edge.public');
+    await world.until('a late comer has it', () => late.state.active?.revision === 2);
+  });
+
+  it('of decisions reads them from what was published', async () => {
+    const store = await world.hub.connect().store(buckets.standing);
+    const decision = {
+      id: 'split:bibby/catalog-service',
+      serial: 7,
+      body: {
+        type: 'split',
+        target: 'bibby/catalog-service',
+        weights: { 'v1.0': 5000, 'v1.1': 5000 },
+      },
+      by: 'operator:alice',
+      reason: 'half and half',
+    };
+    const page = JSON.stringify({ v: 1, type: 'standing', decision });
+    await store.create('split_bibby_catalog-service.7', new TextEncoder().encode(page));
+    world.replicas.at(-1)?.kill();
+    await world.start();
+    await decided();
+    world.replicas.at(-1)?.kill();
+    await forget(buckets.standing);
+    await world.start();
+    await world.seconds(2);
+    await decided();
+    expect(await store.entries()).toHaveLength(1);
   });
 });

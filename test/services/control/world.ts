@@ -50,7 +50,7 @@ export class World {
     this.hub = createMemoryHub({ now: () => this.time.now() });
   }
 
-  async start(instance = 'control-1'): Promise<Replica> {
+  async start(instance = 'control-1', { isReady = true } = {}): Promise<Replica> {
     const broker = this.hub.connect('control');
     const lines: string[] = [];
     const control = await startControl(
@@ -79,6 +79,10 @@ export class World {
     );
     const replica = { control, broker, lines, kill: () => broker.cut() };
     this.replicas.push(replica);
+    if (!isReady) {
+      await this.time.advance(0);
+      return replica;
+    }
     await until('it is ready', async () => {
       const response = await control.http.inject({ method: 'GET', url: '/ready' });
       if (response.statusCode === 200) return true;
