@@ -44,9 +44,7 @@ export const canonicalPath = (path: string, policy: PathPolicy): string | undefi
     if (decodes) result = result.replaceAll(ENCODED_SLASH, '/');
     else if (policy.encodedSlash === 'reject') return undefined;
   }
-  // Left as it came, a backslash or a dot segment would be read differently by different servers.
-  if (policy.normalization === 'None')
-    return result.includes('\\') || DOT_PARAMETER.test(result) ? undefined : result;
+  if (policy.normalization === 'None') return result;
   result = decodeUnreserved(result).replaceAll('\\', '/');
   if (DOT_PARAMETER.test(result)) return undefined;
   if (policy.normalization !== 'Base') result = result.replaceAll(/\/{2,}/g, '/');
