@@ -20,7 +20,7 @@ interface Series {
 }
 
 /** Value of every label of the series that takes what exceeds the bound. */
-export const OVERFLOW = 'overflow';
+const OVERFLOW = 'overflow';
 
 export class Registry<Name extends string> {
   readonly #families: ReadonlyMap<Name, Family>;

@@ -24,7 +24,7 @@ export const createAccessLog = (write: (text: string) => void): AccessLog => {
 };
 
 /** Absent facts are left out. */
-export const accessLine = (entry: AccessEntry): Readonly<Record<string, unknown>> => ({
+const accessLine = (entry: AccessEntry): Readonly<Record<string, unknown>> => ({
   time: new Date(entry.atMs).toISOString(),
   requestId: entry.requestId,
   method: entry.method,

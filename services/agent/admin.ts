@@ -31,7 +31,7 @@ export const startAdmin = async (options: AdminOptions): Promise<AdminServer> =>
   }
 };
 
-export const adminRoutes = (
+const adminRoutes = (
   options: Pick<AdminOptions, 'status' | 'view' | 'metrics'>,
 ): FastifyInstance => {
   const server = fastify({ forceCloseConnections: true });

@@ -28,6 +28,8 @@ export interface ProcessConfig {
   readonly drainTimeoutMs: number;
   readonly drainDelayMs: number;
   readonly accessLog: 'off' | 'json';
+  /** By OpenTelemetry's API, for an SDK that was loaded beside (`node --import`). */
+  readonly traces: 'off' | 'on';
 }
 
 /** Throws ERR_CONFIG_INVALID with one sentence for the person who set it. */
@@ -48,8 +50,15 @@ export const parseProcessConfig = (env: Environment, defaultAgent: string): Proc
     drainTimeoutMs: secondsOf(env, 'WEIR_DRAIN_TIMEOUT', 30) * 1000,
     drainDelayMs: secondsOf(env, 'WEIR_DRAIN_DELAY', 0.5) * 1000,
     accessLog: choiceOf(env, 'WEIR_ACCESS_LOG', ['off', 'json']),
+    traces: choiceOf(env, 'WEIR_TRACES', ['off', 'on']),
   };
 };
+
+/** What the presets need of it once keys and credentials are read. */
+export type PresetConfig = Pick<
+  ProcessConfig,
+  'agent' | 'mesh' | 'admin' | 'drainDelayMs' | 'accessLog' | 'traces'
+>;
 
 export const invalid = (sentence: string, cause?: unknown): EngineError =>
   new EngineError('ERR_CONFIG_INVALID', sentence, { source: 'caller', cause });

@@ -4,7 +4,7 @@ import { enableCompileCache, flushCompileCache } from 'node:module';
 import { join, resolve } from 'node:path';
 import { EngineError } from '#engine/model/errors.ts';
 
-export interface Running {
+interface Running {
   /** Resolves with an exit code when there is nothing left to run for. Absent: runs until it is told to stop. */
   readonly ended?: Promise<number>;
   /** Readiness off, finish what is under way, cut after the deadline. */
@@ -14,7 +14,7 @@ export interface Running {
   close(): Promise<void>;
 }
 
-export interface ProcessOptions {
+interface ProcessOptions {
   readonly drainTimeoutMs: number;
   readonly start: () => Promise<Running>;
 }

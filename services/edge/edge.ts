@@ -1,10 +1,10 @@
 // The north-south preset: an agent whose data plane serves the listeners of one Gateway.
 import type { BoundAddress } from '#adapters/dataplane-node/listener.ts';
 import { edgeScope } from '#engine/model/scope.ts';
-import { createAccessLog } from '../agent/access-log.ts';
 import { type Agent, startAgent } from '../agent/agent.ts';
-import type { ProcessConfig } from '../agent/config.ts';
+import type { PresetConfig, ProcessConfig } from '../agent/config.ts';
 import type { Surroundings } from '../agent/connection.ts';
+import { watchExchanges } from '../agent/exchanges.ts';
 import { mustBeFree } from '../agent/free-port.ts';
 import { version } from '../agent/release.ts';
 import { createWeirPlane } from '../agent/weir-plane.ts';
@@ -21,19 +21,18 @@ export interface Edge extends Agent {
 }
 
 export const startEdge = async (
-  config: Omit<EdgeConfig, keyof ProcessConfig> &
-    Pick<ProcessConfig, 'agent' | 'mesh' | 'admin' | 'drainDelayMs' | 'accessLog'>,
+  config: Omit<EdgeConfig, keyof ProcessConfig> & PresetConfig,
   deps: EdgeDeps,
 ): Promise<Edge> => {
   for (const port of config.listenPorts.values())
     await mustBeFree({ host: '0.0.0.0', port }, 'WEIR_LISTEN_PORTS');
-  const access = config.accessLog === 'json' ? createAccessLog(deps.write) : undefined;
+  const { onAccess, flush } = watchExchanges(config, deps.write);
   const plane = createWeirPlane({
     clock: deps.time,
     reporter: 'source',
     listenPorts: config.listenPorts,
     log: deps.log,
-    ...(access ? { onAccess: (entry) => access.record(entry) } : {}),
+    ...(onAccess ? { onAccess } : {}),
   });
   const agent = await startAgent(
     {
@@ -52,7 +51,7 @@ export const startEdge = async (
     addresses: () => plane.addresses(),
     close: async () => {
       await agent.close();
-      access?.flush();
+      flush();
     },
   };
 };

@@ -1,10 +1,10 @@
 // The east-west preset: an agent beside one application. It takes the application's traffic in and announces it.
 import { sidecarScope } from '#engine/model/scope.ts';
 import type { Workload } from '#engine/model/telemetry.ts';
-import { createAccessLog } from '../agent/access-log.ts';
 import { type Agent, startAgent } from '../agent/agent.ts';
-import type { ProcessConfig } from '../agent/config.ts';
+import type { PresetConfig, ProcessConfig } from '../agent/config.ts';
 import type { Surroundings } from '../agent/connection.ts';
+import { watchExchanges } from '../agent/exchanges.ts';
 import { mustBeFree } from '../agent/free-port.ts';
 import { version } from '../agent/release.ts';
 import { createWeirPlane } from '../agent/weir-plane.ts';
@@ -25,18 +25,17 @@ export interface Sidecar extends Agent {
 const LOOK_MS = 1000;
 
 export const startSidecar = async (
-  config: Omit<SidecarConfig, keyof ProcessConfig | 'command'> &
-    Pick<ProcessConfig, 'agent' | 'mesh' | 'admin' | 'drainDelayMs' | 'accessLog'>,
+  config: Omit<SidecarConfig, keyof ProcessConfig | 'command'> & PresetConfig,
   deps: SidecarDeps,
 ): Promise<Sidecar> => {
   await mustBeFree(config.inbound, 'WEIR_INBOUND');
-  const access = config.accessLog === 'json' ? createAccessLog(deps.write) : undefined;
+  const { onAccess, flush } = watchExchanges(config, deps.write);
   const plane = createWeirPlane({
     clock: deps.time,
     reporter: 'destination',
     listenPorts: new Map([[config.app.port, config.inbound.port]]),
     log: deps.log,
-    ...(access ? { onAccess: (entry) => access.record(entry) } : {}),
+    ...(onAccess ? { onAccess } : {}),
   });
   const { namespace, workload: name, labels } = config;
   let isAppUp = false;
@@ -86,7 +85,7 @@ export const startSidecar = async (
     close: async () => {
       stopLooking();
       await started.close();
-      access?.flush();
+      flush();
     },
   };
 };

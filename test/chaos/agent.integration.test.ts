@@ -99,7 +99,8 @@ const checkRevision = ({ status, headers, body }: Answer): string | undefined =>
   if (status === 503 && body.includes('overloaded')) return SHED;
   if (status !== 200) return `status ${status}: ${body}`;
   const seen = (JSON.parse(body) as { headers: Record<string, string> }).headers['x-policy'];
-  return seen === headers['x-policy'] ? undefined : `mixed ${seen} and ${headers['x-policy']}`;
+  const said = String(headers['x-policy']);
+  return seen === said ? undefined : `mixed ${seen} and ${said}`;
 };
 /** The proxy turns work away when its process gets no processor time; on a busy machine that says nothing about policy. */
 const SHED = 'turned away';

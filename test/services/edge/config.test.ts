@@ -21,6 +21,7 @@ describe('the edge’s configuration', () => {
       drainTimeoutMs: 30_000,
       drainDelayMs: 500,
       accessLog: 'off',
+      traces: 'off',
       gateway: 'public',
       listenPorts: new Map(),
     });

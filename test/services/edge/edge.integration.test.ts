@@ -55,6 +55,7 @@ const start = async (deps: Partial<EdgeDeps> = {}): Promise<void> => {
       listenPorts: new Map([[8080, 0]]),
       drainDelayMs: 0,
       accessLog: 'json',
+      traces: 'off',
     },
     {
       connect: (signal) => connectNats({ url: nats.url, name: 'edge-1', signal }),

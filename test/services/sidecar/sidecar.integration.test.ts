@@ -52,6 +52,7 @@ const start = async (inboundPort = 0): Promise<void> => {
       admin: { host: '127.0.0.1', port: 0 },
       drainDelayMs: 0,
       accessLog: 'off',
+      traces: 'off',
       namespace: 'bibby',
       workload,
       labels: { app: 'catalog-service', version: 'v1.1' },
