@@ -61,6 +61,7 @@ export const runInForeground = (command, args) =>
       detached: true,
     });
     const forwardedAt = new Map();
+    const orphaned = whenOrphaned(() => child.kill('SIGTERM'));
     for (const signal of FORWARDED)
       process.on(signal, () => {
         const sinceMs = performance.now() - (forwardedAt.get(signal) ?? -Infinity);
@@ -72,8 +73,22 @@ export const runInForeground = (command, args) =>
       console.error(error.message);
       resolve(1);
     });
-    child.once('exit', (code, signal) => resolve(code ?? 128 + (constants.signals[signal] ?? 0)));
+    child.once('exit', (code, signal) => {
+      clearInterval(orphaned);
+      resolve(code ?? 128 + (constants.signals[signal] ?? 0));
+    });
   });
+
+/** npm that is killed says nothing to what it started. */
+const whenOrphaned = (act) => {
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (!process.env.npm_lifecycle_event || process.ppid === parent) return;
+    clearInterval(timer);
+    act();
+  }, 1000);
+  return timer;
+};
 
 /** One line about something that takes a while; on a terminal it counts the seconds. */
 export const showProgress = (what) => {
