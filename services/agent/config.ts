@@ -55,10 +55,8 @@ export const parseProcessConfig = (env: Environment, defaultAgent: string): Proc
 };
 
 /** What the presets need of it once keys and credentials are read. */
-export type PresetConfig = Pick<
-  ProcessConfig,
-  'agent' | 'mesh' | 'admin' | 'drainDelayMs' | 'accessLog' | 'traces'
->;
+export type PresetConfig = Pick<ProcessConfig, 'agent' | 'mesh' | 'admin' | 'drainDelayMs'> &
+  Partial<Pick<ProcessConfig, 'accessLog' | 'traces'>>;
 
 export const invalid = (sentence: string, cause?: unknown): EngineError =>
   new EngineError('ERR_CONFIG_INVALID', sentence, { source: 'caller', cause });

@@ -13,7 +13,7 @@ export interface Exchanges {
 }
 
 export const watchExchanges = (
-  config: Pick<ProcessConfig, 'accessLog' | 'traces'>,
+  config: Partial<Pick<ProcessConfig, 'accessLog' | 'traces'>>,
   write: (text: string) => void,
 ): Exchanges => {
   const log = config.accessLog === 'json' ? createAccessLog(write) : undefined;
