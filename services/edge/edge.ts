@@ -5,7 +5,6 @@ import { type Agent, startAgent } from '../agent/agent.ts';
 import type { PresetConfig, ProcessConfig } from '../agent/config.ts';
 import type { Surroundings } from '../agent/connection.ts';
 import { watchExchanges } from '../agent/exchanges.ts';
-import { mustBeFree } from '../agent/free-port.ts';
 import { version } from '../agent/release.ts';
 import { createWeirPlane } from '../agent/weir-plane.ts';
 import type { EdgeConfig } from './config.ts';
@@ -24,8 +23,6 @@ export const startEdge = async (
   config: Omit<EdgeConfig, keyof ProcessConfig> & PresetConfig,
   deps: EdgeDeps,
 ): Promise<Edge> => {
-  for (const port of config.listenPorts.values())
-    await mustBeFree({ host: '0.0.0.0', port }, 'WEIR_LISTEN_PORTS');
   const { onAccess, flush } = watchExchanges(config, deps.write);
   const plane = createWeirPlane({
     clock: deps.time,
