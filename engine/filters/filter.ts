@@ -53,8 +53,6 @@ export interface FilterKind {
 export interface FilterBuild {
   readonly snapshot: Snapshot;
   readonly deps: FilterDeps;
-  /** Names that only Weir may say to an upstream, canonical (header-names.ts). */
-  readonly protectedHeaders: ReadonlySet<string>;
   /** Made once per snapshot and key, so that rules share what they have in common. */
   share<T>(key: string, make: () => T): T;
   /** Lives on from snapshot to snapshot while the newest one asks for it: counters, caches. */

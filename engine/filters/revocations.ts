@@ -2,6 +2,7 @@
 import type { DecisionBody, StandingDecision } from '../model/decision.ts';
 
 export interface Credential {
+  readonly issuer?: string | undefined;
   readonly subject?: string | undefined;
   readonly tokenId?: string | undefined;
   readonly keyId?: string | undefined;

@@ -40,7 +40,6 @@ export const compileSnapshot = (view: PlaneView, deps: PipelineDeps): CompiledSn
   const build: FilterBuild = {
     snapshot,
     deps,
-    protectedHeaders,
     share: <T>(key: string, make: () => T): T => {
       if (!shared.has(key)) shared.set(key, make());
       return shared.get(key) as T;

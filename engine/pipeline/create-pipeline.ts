@@ -115,7 +115,7 @@ export class WeirPipeline implements Pipeline {
       hashKey: hashKeyOf(upstream.loadBalancing.hash, request),
       delayMs: exchange.delayMs,
       mirror: plan.mirror === undefined ? undefined : this.#mirror(exchange, plan.mirror),
-      collectResponseBytes: body === undefined || request.method === 'HEAD' ? 0 : body.maxBytes,
+      collectResponseBytes: body?.maxBytes ?? 0,
     } satisfies Forward;
   }
 

@@ -42,7 +42,7 @@ export interface ExplainedRule {
   readonly match: Match;
 }
 
-export type ExplainedOutcome =
+type ExplainedOutcome =
   | {
       readonly type: 'forward';
       readonly service: string;

@@ -16,7 +16,7 @@ export class LiveExchange implements FilterExchange {
   groups: readonly string[] = nobody;
   claims: Readonly<Record<string, unknown>> | undefined = undefined;
   readonly setHeaders: string[] = [];
-  readonly removeHeaders: string[];
+  readonly removeHeaders: string[] = [];
   readonly responseHeaders: string[] = [];
   readonly removeResponseHeaders: string[] = [];
   notes: Record<string, string> | undefined = undefined;
@@ -34,7 +34,6 @@ export class LiveExchange implements FilterExchange {
     this.rule = plan.rule;
     this.plan = plan;
     this.revocations = revocations;
-    this.removeHeaders = plan.protectedHeaders.slice();
   }
 }
 

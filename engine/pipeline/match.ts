@@ -45,7 +45,7 @@ export const compileMatch = (match: Match): CompiledMatch => {
   };
 };
 
-export const pathTest = ({ type, value }: Match['path']): ((path: string) => boolean) => {
+const pathTest = ({ type, value }: Match['path']): ((path: string) => boolean) => {
   switch (type) {
     case 'exact':
       return (path) => path === value;

@@ -17,8 +17,6 @@ export interface RulePlan {
   readonly body: BodyTransform | undefined;
   /** Present for rules that forward. */
   readonly forward: ForwardPlan | undefined;
-  /** Lower case; taken off every request. */
-  readonly protectedHeaders: readonly string[];
 }
 
 export interface ForwardPlan {
@@ -29,7 +27,7 @@ export interface ForwardPlan {
   readonly host: string | undefined;
 }
 
-export interface Mirror {
+interface Mirror {
   readonly split: string | undefined;
   readonly upstream: Upstream | undefined;
   /** 0 to 1. */
@@ -50,7 +48,6 @@ export const rulePlan = (rule: Rule, rank: number, build: FilterBuild): RulePlan
     filterNames: made.map(({ name }) => name),
     body: filters.find((filter) => filter.body !== undefined)?.body,
     forward: rule.action.type === 'forward' ? forwardPlan(rule, rule.action, build) : undefined,
-    protectedHeaders: build.share('protected headers', () => [...build.protectedHeaders]),
   };
 };
 

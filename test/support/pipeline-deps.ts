@@ -26,7 +26,7 @@ export const pipelineDeps = (
 };
 
 /** mulberry32: the same numbers for the same seed. */
-export const seededRandom = (seed: number): (() => number) => {
+const seededRandom = (seed: number): (() => number) => {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

@@ -123,7 +123,7 @@ export const snapshot = (facts: Partial<Snapshot> = {}): Snapshot => {
   };
 };
 
-export const anyHost = (rules: readonly number[]): HostEntry => ({
+const anyHost = (rules: readonly number[]): HostEntry => ({
   type: 'any',
   host: '',
   listeners: [],

@@ -19,19 +19,38 @@ interface Secret {
 }
 
 export const basic = (plan: BasicPlan, build: FilterBuild): Method => {
-  const { byUsername } = consumersOf(build);
+  const consumers = consumersOf(build);
   const { deps } = build;
-  const basis = deps.hash(JSON.stringify([plan, build.snapshot.consumers]));
-  const cache = build.keep(`basic ${basis}`, () => new TokenCache(2 ** 20));
+  const cache = build.keep('basic', () => new TokenCache(2 ** 20));
+  const holders = build.keep('basic holders', () => new WeakMap<Identity, ConsumerPlan>());
   const pending = new Map<string, Promise<Attempt>>();
 
   const check = async (value: string, memory: string): Promise<Attempt> => {
     const pair = decodePair(value);
     if (pair === undefined) return failure('the user name or password is not valid');
-    const consumer = byUsername.get(pair.username);
+    const consumer = consumers.byUsername.get(pair.username);
     const identity = await verify(pair.password, consumer, deps);
-    if (identity !== undefined) cache.set(memory, identity);
-    return identity ?? failure('the user name or password is not valid');
+    if (consumer === undefined || identity === undefined)
+      return failure('the user name or password is not valid');
+    return remember(memory, identity, consumer);
+  };
+
+  const remember = (memory: string, identity: Identity, consumer: ConsumerPlan): Identity => {
+    identity.recognisedIn = consumers;
+    holders.set(identity, consumer);
+    cache.set(memory, identity);
+    return identity;
+  };
+
+  /** What was right for an earlier snapshot holds while the stored hash is the same; the rest may have changed. */
+  const remembered = (memory: string): Identity | undefined => {
+    const identity = cache.get(memory, deps.clock.now());
+    if (identity === undefined || identity.recognisedIn === consumers) return identity;
+    const before = holders.get(identity)?.basic;
+    const consumer = before && consumers.byUsername.get(before.username);
+    if (consumer?.basic === undefined || consumer.basic.hash !== before?.hash) return undefined;
+    const { expiresMs } = identity;
+    return remember(memory, consumerIdentity(consumer, {}, { expiresMs }), consumer);
   };
 
   return {
@@ -39,7 +58,7 @@ export const basic = (plan: BasicPlan, build: FilterBuild): Method => {
       const value = request.header('authorization');
       if (value === undefined || !/^basic /i.test(value)) return undefined;
       const memory = deps.hash(value);
-      const known = cache.get(memory, deps.clock.now());
+      const known = remembered(memory);
       if (known !== undefined) return known;
       const underWay = pending.get(memory);
       if (underWay) return underWay;

@@ -25,6 +25,7 @@ export const clientCertificate = (_plan: CertificatePlan, build: FilterBuild): M
         credential: { subject: peerPrincipal },
         expiresMs,
         cleared: undefined,
+        recognisedIn: undefined,
       };
     },
     challenge: () => undefined,

@@ -44,6 +44,19 @@ const index = (consumers: Snapshot['consumers']): Consumers => {
   return { byToken, byCertificate, byUsername, byKeyId, bySalt };
 };
 
+/** A remembered identity may have become another consumer's, or nobody's, with a new snapshot. */
+export const recognise = (
+  identity: Identity,
+  consumer: ConsumerPlan | undefined,
+  among: Consumers,
+): void => {
+  identity.consumer = consumer?.name;
+  identity.groups = consumer?.groups ?? [];
+  identity.credential = { ...identity.credential, consumer: consumer?.name };
+  identity.cleared = undefined;
+  identity.recognisedIn = among;
+};
+
 /** Backends hear of a consumer the same way as of a token's subject. */
 export const consumerIdentity = (
   consumer: ConsumerPlan,
@@ -65,5 +78,6 @@ export const consumerIdentity = (
     credential: { ...credential, consumer: consumer.name },
     expiresMs: facts.expiresMs,
     cleared: undefined,
+    recognisedIn: undefined,
   };
 };

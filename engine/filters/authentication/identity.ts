@@ -6,16 +6,18 @@ export interface Identity {
   readonly type: 'identity';
   /** `issuer/subject`, a consumer's name or a SPIFFE id. */
   readonly principal: string;
-  readonly consumer: string | undefined;
-  readonly groups: readonly string[];
+  consumer: string | undefined;
+  groups: readonly string[];
   readonly claims: Readonly<Record<string, unknown>> | undefined;
   /** For the upstream: name, value, ... */
   readonly headers: readonly string[];
-  readonly credential: Credential;
+  credential: Credential;
   /** From then on it is worth nothing. */
   readonly expiresMs: number;
   /** The revocations that it was last compared with: a cached identity costs one comparison. */
   cleared: Revocations | undefined;
+  /** The consumers among whom it was last looked for. */
+  recognisedIn: object | undefined;
 }
 
 /** A credential is there but does not hold. */

@@ -2,7 +2,7 @@
 import { base64url, type CryptoKey, importJWK, type JWK } from 'jose';
 import type { IssuerPlan } from '../../model/snapshot.ts';
 
-export type VerificationKey = CryptoKey | Uint8Array;
+type VerificationKey = CryptoKey | Uint8Array;
 
 interface IssuerKey {
   readonly kid: string | undefined;

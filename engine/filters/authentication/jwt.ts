@@ -4,8 +4,8 @@ import type { RequestView } from '../../pipeline/exchange.ts';
 import type { FilterBuild, FilterExchange } from '../filter.ts';
 import { putHeader } from '../header-names.ts';
 import { cookie, queryValues, withoutCookie } from '../request-parts.ts';
-import { consumersOf } from './consumers.ts';
-import { type Attempt, type Failure, failure, type Method } from './identity.ts';
+import { type Consumers, consumersOf, recognise, tokenKey } from './consumers.ts';
+import { type Attempt, type Failure, failure, type Identity, type Method } from './identity.ts';
 import { TokenCache } from './token-cache.ts';
 import { createIssuer, type Issuer, verifyToken } from './verify-token.ts';
 
@@ -15,6 +15,8 @@ type JwtPlan = Extract<AuthenticationMethod, { type: 'jwt' }>;
 interface Place {
   readonly issuers: readonly Issuer[];
   readonly cache: TokenCache;
+  /** Tokens that are being verified: many requests with one new token wait for one answer. */
+  readonly pending: Map<string, Promise<Attempt>>;
   readonly isForwarded: boolean;
   find(request: RequestView): string | Failure | undefined;
   conceal(exchange: FilterExchange): void;
@@ -28,11 +30,18 @@ export const jwt = (plan: JwtPlan, build: FilterBuild): Method => {
   const check = (place: Place, token: string): Attempt | Promise<Attempt> => {
     const nowMs = clock.now();
     const known = place.cache.get(token, nowMs);
-    if (known !== undefined) return known;
-    return verifyToken(token, place.issuers, consumers, nowMs).then((result) => {
-      if (result.type === 'identity') place.cache.set(token, result);
-      return result;
-    });
+    if (known !== undefined) return recognised(known, consumers);
+    const underWay = place.pending.get(token);
+    if (underWay) return underWay;
+    const verified = verifyToken(token, place.issuers, nowMs)
+      .then((result) => {
+        if (result.type === 'failure') return result;
+        place.cache.set(token, result);
+        return recognised(result, consumers);
+      })
+      .finally(() => place.pending.delete(token));
+    place.pending.set(token, verified);
+    return verified;
   };
 
   return {
@@ -57,6 +66,17 @@ export const jwt = (plan: JwtPlan, build: FilterBuild): Method => {
   };
 };
 
+const recognised = (identity: Identity, consumers: Consumers): Identity => {
+  if (identity.recognisedIn === consumers) return identity;
+  const { issuer, subject } = identity.credential;
+  const consumer =
+    issuer === undefined || subject === undefined
+      ? undefined
+      : consumers.byToken.get(tokenKey(issuer, subject));
+  recognise(identity, consumer, consumers);
+  return identity;
+};
+
 const placesOf = (plan: JwtPlan, build: FilterBuild): readonly Place[] => {
   const issuersAt = new Map<string, IssuerPlan[]>();
   for (const issuer of plan.issuers)
@@ -68,11 +88,12 @@ const placesOf = (plan: JwtPlan, build: FilterBuild): readonly Place[] => {
   return [...issuersAt].map(([key, issuers]) => {
     const space = key.indexOf(' ');
     const kind = placeKinds[key.slice(0, space) as keyof IssuerPlan['from']];
-    // The plans are the key: other audiences, other keys or other consumers, and nothing from the cache counts any more.
-    const basis = build.deps.hash(JSON.stringify([key, issuers, build.snapshot.consumers]));
+    // The plans are the key: other audiences or other keys, and nothing from the cache counts any more.
+    const basis = build.deps.hash(JSON.stringify([key, issuers]));
     return {
       issuers: issuers.map(createIssuer),
       cache: build.keep(`tokens ${basis}`, () => new TokenCache()),
+      pending: new Map(),
       isForwarded: issuers.every((issuer) => issuer.forwardToken),
       ...kind(key.slice(space + 1)),
     };

@@ -4,7 +4,6 @@ import type { IssuerPlan } from '../../model/snapshot.ts';
 import { own } from '../own.ts';
 import { claimAt, claimHeader } from './claim-headers.ts';
 import { type CompactToken, readCompact } from './compact-token.ts';
-import { type Consumers, tokenKey } from './consumers.ts';
 import { type Failure, failure, type Identity } from './identity.ts';
 import { IssuerKeys } from './issuer-keys.ts';
 
@@ -25,7 +24,6 @@ export const createIssuer = (plan: IssuerPlan): Issuer => ({
 export const verifyToken = async (
   token: string,
   issuers: readonly Issuer[],
-  consumers: Consumers,
   nowMs: number,
 ): Promise<Identity | Failure> => {
   const read = readCompact(token);
@@ -36,7 +34,7 @@ export const verifyToken = async (
     if (issuer.plan.issuer !== read.claims['iss']) continue;
     const refusal =
       (await checkSignature(token, read, issuer)) ?? checkClaims(read.claims, issuer, nowMs);
-    if (refusal === undefined) return identify(read, issuer, consumers);
+    if (refusal === undefined) return identify(read, issuer);
     first ??= failure(refusal);
   }
   return first ?? failure('the issuer is not known');
@@ -84,16 +82,8 @@ const hasAudience = (aud: unknown, plan: IssuerPlan): boolean => {
   return audiences.some((each) => typeof each === 'string' && plan.audiences.includes(each));
 };
 
-const identify = (
-  { claims, kid }: CompactToken,
-  issuer: Issuer,
-  consumers: Consumers,
-): Identity => {
+const identify = ({ claims, kid }: CompactToken, issuer: Issuer): Identity => {
   const subject = textOf(claims['sub']);
-  const consumer =
-    subject === undefined
-      ? undefined
-      : consumers.byToken.get(tokenKey(issuer.plan.issuer, subject));
   const headers: string[] = [];
   for (const [claim, header] of issuer.plan.claimsToHeaders) {
     const value = claimHeader(claimAt(claims, claim));
@@ -103,19 +93,20 @@ const identify = (
   return {
     type: 'identity',
     principal: `${issuer.plan.issuer}/${subject ?? ''}`,
-    consumer: consumer?.name,
-    groups: consumer?.groups ?? [],
+    consumer: undefined,
+    groups: [],
     claims,
     headers,
     credential: {
+      issuer: issuer.plan.issuer,
       subject,
       tokenId: textOf(own(claims, 'jti')),
       keyId: kid,
       issuedMs: isTime(iat) ? iat * 1000 : Number.NEGATIVE_INFINITY,
-      consumer: consumer?.name,
     },
     expiresMs: isTime(exp) ? exp * 1000 + issuer.skewMs : 0,
     cleared: undefined,
+    recognisedIn: undefined,
   };
 };
 

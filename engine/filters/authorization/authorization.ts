@@ -41,7 +41,7 @@ export const authorization: FilterKind = {
   },
 };
 
-export const policiesOf = (
+const policiesOf = (
   ids: readonly string[],
   build: Pick<FilterBuild, 'snapshot' | 'share'>,
 ): readonly CompiledPolicy[] =>

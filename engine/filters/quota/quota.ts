@@ -168,6 +168,9 @@ const tell = (
     const left = remaining(counter, limit, plan.algorithm, nowMs);
     const resetMs = counter.startMs + limit.windowMs - nowMs;
     state += `${state === '' ? '' : ', '}${name.policy};r=${left};t=${seconds(resetMs)}`;
+    // Of two quotas with windows of one length the caller hears of the one that is nearer to its end.
+    const other = headerIn(responseHeaders, name.remainingHeader);
+    if (other !== undefined && Number(other) <= left) continue;
     putHeader(responseHeaders, name.limitHeader, name.requests);
     putHeader(responseHeaders, name.remainingHeader, String(left));
   }

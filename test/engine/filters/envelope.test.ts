@@ -80,8 +80,11 @@ describe('an envelope', () => {
     expect(sent.wants).toBe(isWrapped);
   });
 
-  it('leaves HEAD alone', async () => {
-    expect(await send('{}', answer(200, json), 'HEAD')).toMatchObject({ collect: 0, wants: false });
+  it('has nothing to wrap in an answer to HEAD, whose length is none of its GET', async () => {
+    expect(await send('', answer(200, json), 'HEAD')).toMatchObject({
+      wants: true,
+      body: undefined,
+    });
   });
 
   it.each([

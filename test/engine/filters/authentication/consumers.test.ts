@@ -127,6 +127,31 @@ describe('a password', () => {
     expect(calls.count).toBe(1);
   });
 
+  it('is not checked again for a new snapshot, but its groups and roles are the new ones', async () => {
+    const { calls, request } = counting();
+    const [alice] = people;
+    await request(basic('alice:pä:ss'));
+    request.replace(
+      world(
+        [{ type: 'basic', realm: 'library' }],
+        [consumer('alice', { ...alice, groups: ['new'] })],
+      ),
+    );
+    const { exchange } = forwarded(await request(basic('alice:pä:ss')));
+    expect(exchange.groups).toEqual(['new']);
+    expect(pairs(exchange.setHeaders)['x-user-roles']).toBe('new');
+    expect(calls.count).toBe(1);
+  });
+
+  it('is checked again once the stored hash is another', async () => {
+    const { calls, request } = counting();
+    await request(basic('alice:pä:ss'));
+    const changed = consumer('alice', { basic: { username: 'alice', hash: hash('other') } });
+    request.replace(world([{ type: 'basic', realm: 'library' }], [changed]));
+    expect(answered(await request(basic('alice:pä:ss'))).status).toBe(401);
+    expect(calls.count).toBe(2);
+  });
+
   it('is checked once for requests that come together', async () => {
     const { calls, request } = counting();
     await Promise.all(Array.from({ length: 10 }, () => request(basic('alice:pä:ss'))));
@@ -229,6 +254,23 @@ describe('several methods', () => {
     expect(answered(await request({ headers: { authorization } })).status).toBe(401);
     const headers = { authorization, 'x-api-key': 'k1.s' };
     expect(forwarded(await request({ headers })).exchange.principal).toBe('mobile');
+  });
+
+  it('forget the consumer behind a token with the snapshot that knew him', async () => {
+    const alice = consumer('alice', {
+      groups: ['gold'],
+      jwt: { issuer: ISSUER, subject: 'alice' },
+    });
+    const request = serve(world(methods(), [alice]));
+    const facts = { headers: { authorization: `Bearer ${await sign(es)}` } };
+    expect(forwarded(await request(facts)).exchange.groups).toEqual(['gold']);
+    request.replace(world(methods(), [{ ...alice, groups: ['silver'] }]));
+    expect(forwarded(await request(facts)).exchange.groups).toEqual(['silver']);
+    request.replace(world(methods(), []));
+    expect(forwarded(await request(facts)).exchange).toMatchObject({
+      consumer: undefined,
+      groups: [],
+    });
   });
 
   it('know the consumer behind a token', async () => {

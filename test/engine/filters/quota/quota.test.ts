@@ -80,6 +80,25 @@ describe('a quota', () => {
     });
   });
 
+  it('speaks with others on its route in one list', async () => {
+    const request = serve(
+      {
+        rules: [rule({ quotas: ['a', 'b'] })],
+        quotas: {
+          a: quota({ id: 'bibby/per-address', limits: [{ requests: 9, windowMs: MINUTE }] }),
+          b: quota({ by: 'all' }),
+        },
+      },
+      pipelineDeps({ time: { nowMs: START } }),
+    );
+    expect(answerHeaders(await request())).toEqual({
+      'ratelimit-policy': '"per-address";q=9;w=60, "per-user";q=3;w=60',
+      ratelimit: '"per-address";r=8;t=60, "per-user";r=2;t=60',
+      'x-ratelimit-limit-minute': '3',
+      'x-ratelimit-remaining-minute': '2',
+    });
+  });
+
   it('tells nothing where headers are off', async () => {
     const request = limited({ headers: false, limits: [{ requests: 1, windowMs: MINUTE }] });
     expect(answerHeaders(await request())).toEqual({});
