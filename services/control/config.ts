@@ -18,6 +18,8 @@ export interface ControlSettings {
   readonly tokensFile: string;
   readonly signingKeyFile: string;
   readonly trustedKeysFile: string;
+  /** Folders, beside the installation's own `files`, whose files policies may name. */
+  readonly folders: readonly string[];
 }
 
 const invalid = (sentence: string, cause?: unknown): EngineError =>
@@ -38,6 +40,10 @@ export const parseSettings = (env: Environment): ControlSettings => {
     usersFile: file('WEIR_USERS', 'nats', 'users.json'),
     tokensFile: file('WEIR_TOKENS', 'tokens.json'),
     signingKeyFile: file('WEIR_SIGNING_KEY', 'keys', 'control.jwk.json'),
+    folders: (valueOf(env, 'WEIR_FILES') ?? '')
+      .split(':')
+      .filter((folder) => folder !== '')
+      .map((folder) => resolve(folder)),
     trustedKeysFile: file('WEIR_TRUSTED_KEYS', 'keys', 'trusted.jwks.json'),
   };
 };

@@ -32,6 +32,7 @@ export class Duties {
   #tickedMs = 0;
   #leaderRevision = 0;
   #controlLast = 0;
+  #recorded = '';
 
   constructor(config: ControlConfig, deps: ControlDeps, parts: Parts, serve: () => Subscription) {
     this.#config = config;
@@ -54,6 +55,7 @@ export class Duties {
       const known = await machines.load('fleet', (name, error) => onError(`fleet ${name}`, error));
       const workloads = (known.get('workloads') ?? []) as readonly RememberedWorkload[];
       fleet.remember(workloads, time.monotonic());
+      await this.#parts.keys?.load();
       await ring.lead(term);
       await rollouts.begin(term);
       await this.renew();
@@ -86,6 +88,7 @@ export class Duties {
   /** Compile, publish, and let the rollouts know. */
   async renew(): Promise<void> {
     const { ring, rollouts, policy } = this.#parts;
+    await this.#recordWorkloads();
     await ring.refresh();
     this.#followKeys();
     if (ring.result) await rollouts.plan(ring.result, new Set(policy.state.sources.keys()));
@@ -93,8 +96,8 @@ export class Duties {
 
   /** Issuers' keys that the policy names are fetched beside; `keysCame` compiles again when they are there. */
   #followKeys(): void {
-    const { ring, onError } = this.#parts;
-    void this.#deps.keys
+    const { ring, onError, keys } = this.#parts;
+    void keys
       ?.follow(ring.result?.keyAddresses ?? [])
       .catch((error: unknown) => onError('fetch keys', error));
   }
@@ -102,6 +105,7 @@ export class Duties {
   async keysCame(news: KeyNews): Promise<void> {
     const address = news.address.type === 'jwks' ? news.address.uri : news.address.issuer;
     this.#deps.log(`keys of ${address}: ${news.type}${'reason' in news ? `, ${news.reason}` : ''}`);
+    await this.#parts.keys?.learn(news, this.#parts.leadership.term?.epoch);
     if (news.type === 'rotated' || news.type === 'expired') await this.renew();
   }
 
@@ -115,11 +119,19 @@ export class Duties {
   }
 
   async fleetChanged(signal: AbortSignal): Promise<void> {
-    const { machines, fleet, leadership } = this.#parts;
     await this.#deps.time.sleep(COALESCE_MS, signal);
     await this.renew();
+  }
+
+  /** On record before they are published, so that a restart does not take back what it does not know. */
+  async #recordWorkloads(): Promise<void> {
+    const { machines, fleet, leadership } = this.#parts;
     const term = leadership.term;
-    if (term) await machines.save('fleet', 'workloads', term.epoch, fleet.workloads());
+    const workloads = fleet.workloads();
+    const text = JSON.stringify([term?.epoch, workloads]);
+    if (!term || text === this.#recorded) return;
+    await machines.save('fleet', 'workloads', term.epoch, workloads);
+    this.#recorded = text;
   }
 
   acked(message: BusMessage): void {

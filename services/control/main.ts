@@ -1,9 +1,11 @@
 // The control process: reads what it is told, connects, runs until it is asked to stop.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { connectNats } from '#adapters/bus-nats/broker.ts';
 import { createUserNames, readBusUsers } from '#adapters/bus-nats/users.ts';
+import { createJsonFetcher } from '#adapters/keys-http/fetch-json.ts';
+import { createKeys } from '#adapters/keys-http/keys.ts';
 import { createSigner, createVerifier } from '#adapters/signer-ed25519/signer.ts';
 import { EngineError } from '#engine/model/errors.ts';
 import { createAccess, readTokens } from './access.ts';
@@ -15,6 +17,7 @@ import {
   readTextFile,
 } from './config.ts';
 import { startControl } from './control.ts';
+import { createPolicyFiles } from './policy-files.ts';
 import { systemTime } from './time.ts';
 
 const VERSION = '0.1.0';
@@ -27,17 +30,6 @@ const announce = async ({ home }: ControlSettings, url: string): Promise<void> =
   await writeFile(draft, `${JSON.stringify({ url })}\n`);
   await rename(draft, join(home, 'control.json'));
 };
-
-/** Text of a file that a policy names, such as a certificate; a relative path starts at the installation. */
-const readPolicyFile =
-  ({ home }: ControlSettings) =>
-  (path: string): string | undefined => {
-    try {
-      return readFileSync(resolve(home, path), 'utf8');
-    } catch {
-      return undefined;
-    }
-  };
 
 const run = async (stop: AbortSignal): Promise<void> => {
   const settings = parseSettings(process.env);
@@ -70,9 +62,12 @@ const run = async (stop: AbortSignal): Promise<void> => {
     signal: stop,
   });
   for (const warning of broker.warnings) log(`warning: ${warning}`);
+  const fetcher = createJsonFetcher();
+  const keys = createKeys({ fetchJson: fetcher.fetchJson, clock: systemTime });
+  const files = createPolicyFiles(settings);
   const control = await startControl(
     { mesh, instance, admin: { host, port }, version: VERSION },
-    { broker, signer, verifier, access, time: systemTime, files: readPolicyFile(settings), log },
+    { broker, signer, verifier, access, time: systemTime, files, keys, log },
   );
   await announce(settings, control.url);
   log(`admin API on ${control.url}`);
@@ -81,6 +76,8 @@ const run = async (stop: AbortSignal): Promise<void> => {
       stop.addEventListener('abort', resolve, { once: true });
     });
   await control.close();
+  keys.close();
+  await fetcher.close();
   await broker.close();
   log('stopped');
 };

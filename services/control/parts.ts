@@ -11,6 +11,7 @@ import type { Signer, Verifier } from '#engine/ports/signer.ts';
 import type { Access } from './access.ts';
 import { createEvents, type Events } from './events.ts';
 import { Fleet } from './fleet.ts';
+import { KeyMemory } from './key-memory.ts';
 import { type Leadership, startLeadership } from './leadership.ts';
 import { MachineStore } from './machine-store.ts';
 import { Metrics } from './metrics.ts';
@@ -58,6 +59,7 @@ export interface Parts {
   readonly publisher: Publisher;
   readonly book: StandingBook;
   readonly machines: MachineStore;
+  readonly keys: KeyMemory | undefined;
   readonly fleet: Fleet;
   readonly leadership: Leadership;
   readonly ring: Ring;
@@ -127,6 +129,7 @@ export const assemble = async (
   });
   const book = new StandingBook(standingStore, onError);
   const machines = new MachineStore(machineStore);
+  const keys = deps.keys && new KeyMemory(deps.keys, machines, time);
   const ring = new Ring({
     policy,
     book,
@@ -138,7 +141,7 @@ export const assemble = async (
     metrics,
     time,
     files: deps.files,
-    keys: deps.keys,
+    keys,
   });
   const rollouts = new Rollouts({
     ring,
@@ -160,6 +163,7 @@ export const assemble = async (
     publisher,
     book,
     machines,
+    keys,
     fleet,
     leadership,
     ring,

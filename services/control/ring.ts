@@ -4,10 +4,11 @@ import type { StandingSet } from '#engine/compile/standing.ts';
 import type { DecisionBody, StandingDecision } from '#engine/model/decision.ts';
 import { edgeScope, type Scope } from '#engine/model/scope.ts';
 import type { Snapshot } from '#engine/model/snapshot.ts';
-import type { KeyAddress, Keys } from '#engine/ports/keys.ts';
+import type { KeyAddress } from '#engine/ports/keys.ts';
 import { compilePolicy, type PolicyResult, type Surroundings } from './compiler.ts';
 import type { Events } from './events.ts';
 import type { Fleet } from './fleet.ts';
+import type { KeyMemory } from './key-memory.ts';
 import type { Leadership, Term } from './leadership.ts';
 import type { Metrics } from './metrics.ts';
 import type { PolicyLog } from './policy-log.ts';
@@ -29,7 +30,7 @@ export interface RingDeps {
   readonly time: Time;
   readonly files: (path: string) => string | undefined;
   /** Fetches issuers' keys; absent where nobody does. */
-  readonly keys?: Keys | undefined;
+  readonly keys?: KeyMemory | undefined;
 }
 
 export class Ring {

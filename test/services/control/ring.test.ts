@@ -105,6 +105,26 @@ spec: { listeners: [{ name: http, port: 9090, protocol: HTTP }] }
     expect(edge.snapshot?.upstreams['bibby/catalog-service@v1.0']?.endpoints).toHaveLength(1);
   });
 
+  it('has an endpoint on record before anybody hears of it', async () => {
+    await world.start();
+    await world.apply(bibby);
+    const broker = world.hub.connect();
+    const store = await broker.store(buckets.machines);
+    const reader = (await broker.log(streams.control)).read(subjects().everyControl, 'new');
+    const onRecord = (async () => {
+      for await (const { data } of reader) {
+        const [, payload = ''] = new TextDecoder().decode(data).split('.');
+        if (!Buffer.from(payload, 'base64url').includes('10.0.0.0')) continue;
+        return (await store.entries()).some(({ key }) => key.startsWith('fleet.workloads.'));
+      }
+      return undefined;
+    })();
+    await world.agent('catalog-1', 'sidecar.bibby.catalog', { workload: catalog('v1.0') });
+    await world.seconds(1);
+    reader.close();
+    expect(await onRecord).toBe(true);
+  });
+
   it('keeps endpoints while the bus is away from control', async () => {
     const { broker } = await world.start();
     await world.apply(bibby);

@@ -10,6 +10,7 @@ import type { Event } from '#engine/model/event.ts';
 import type { Scope } from '#engine/model/scope.ts';
 import { streams, subjects } from '#engine/model/subjects.ts';
 import type { Workload } from '#engine/model/telemetry.ts';
+import type { Keys } from '#engine/ports/keys.ts';
 import type { Signer, Verifier } from '#engine/ports/signer.ts';
 import { createAccess } from '#services/control/access.ts';
 import { type Control, startControl } from '#services/control/control.ts';
@@ -50,7 +51,10 @@ export class World {
     this.hub = createMemoryHub({ now: () => this.time.now() });
   }
 
-  async start(instance = 'control-1', { isReady = true } = {}): Promise<Replica> {
+  async start(
+    instance = 'control-1',
+    { isReady = true, keys }: { readonly isReady?: boolean; readonly keys?: Keys } = {},
+  ): Promise<Replica> {
     const broker = this.hub.connect('control');
     const lines: string[] = [];
     const control = await startControl(
@@ -74,6 +78,7 @@ export class World {
         }),
         time: this.time,
         files: () => undefined,
+        ...(keys ? { keys } : {}),
         log: (line) => lines.push(line),
       },
     );
