@@ -23,6 +23,8 @@ const pipeline = [
 /** Enforced here. */
 const plane = [
   'http',
+  'tls',
+  'client-certificates',
   'https-redirect',
   'timeout',
   'per-try-timeout',
@@ -37,6 +39,8 @@ const plane = [
   'connection-pool',
   'outlier-detection',
   'outlier-ratio',
+  'health-check',
+  'mirror',
   'upstream-tls',
   'path-normalization',
   'trusted-proxies',

@@ -6,6 +6,7 @@ import { plainAddress } from './downstream/client-address.ts';
 import { type ConnectionHome, DownstreamConnection } from './downstream/connection.ts';
 import type { ListenerPlan } from './downstream/listener-plan.ts';
 import type { PlaneContext } from './exchange/context.ts';
+import { TlsAcceptor } from './tls/acceptor.ts';
 
 export interface BoundAddress {
   readonly listener: string;
@@ -14,18 +15,40 @@ export interface BoundAddress {
   readonly policyPort: number;
 }
 
+/** A plan whose certificates have been read; made before anything changes. */
+export interface PreparedPlan {
+  readonly plan: ListenerPlan;
+  readonly acceptor: TlsAcceptor | undefined;
+}
+
 export class BoundListener implements ConnectionHome {
   plan: ListenerPlan;
   isClosing = false;
   readonly connections = new Set<DownstreamConnection>();
   private readonly context: PlaneContext;
   private readonly server: net.Server;
+  /** Accepted, but still in the TLS handshake. */
+  private readonly handshakes = new Set<net.Socket>();
+  private acceptor: TlsAcceptor | undefined;
 
   constructor(plan: ListenerPlan, context: PlaneContext) {
     this.plan = plan;
     this.context = context;
     this.server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true });
     this.server.on('connection', (socket) => this.accept(socket));
+  }
+
+  /** Reads what the plan needs. Throws ERR_CONFIG_INVALID, and has changed nothing then. */
+  prepare(plan: ListenerPlan): PreparedPlan {
+    const isSame = plan.tlsKey === this.plan.tlsKey && this.acceptor !== undefined;
+    if (plan.tls === undefined || isSame) return { plan, acceptor: this.acceptor };
+    return { plan, acceptor: this.acceptorFor(plan) };
+  }
+
+  /** Cannot fail. */
+  commit({ plan, acceptor }: PreparedPlan): void {
+    this.plan = plan;
+    this.acceptor = plan.tls === undefined ? undefined : acceptor;
   }
 
   /** Throws ERR_PORT_TAKEN, or ERR_CONFIG_INVALID for an address that is not ours. */
@@ -64,6 +87,16 @@ export class BoundListener implements ConnectionHome {
     this.connections.delete(connection);
   }
 
+  /** Certificate files may have been renewed in place. */
+  reloadCertificates(): void {
+    if (this.plan.tls === undefined) return;
+    try {
+      this.acceptor = this.acceptorFor(this.plan);
+    } catch (error) {
+      this.context.log('certificates kept as they were', error);
+    }
+  }
+
   /** Accepts no more; what is under way is finished. */
   stop(): void {
     this.isClosing = true;
@@ -73,18 +106,37 @@ export class BoundListener implements ConnectionHome {
 
   destroy(): void {
     this.stop();
+    for (const socket of this.handshakes) socket.destroy();
     for (const connection of this.connections) connection.destroy();
   }
 
   private accept(socket: net.Socket): void {
-    if (this.connections.size >= this.plan.limits.maxConnections) {
+    if (this.connections.size + this.handshakes.size >= this.plan.limits.maxConnections) {
       socket.destroy();
       return;
     }
+    if (this.plan.tls === undefined) {
+      this.serve(socket, 'http', undefined);
+      return;
+    }
+    this.handshakes.add(socket);
+    socket.on('close', () => this.handshakes.delete(socket));
+    socket.on('error', () => socket.destroy());
+    this.acceptor?.accept(socket);
+  }
+
+  private acceptorFor(plan: ListenerPlan): TlsAcceptor | undefined {
+    if (plan.tls === undefined) return undefined;
+    return new TlsAcceptor(plan.tls, plan.name, ({ socket, principal }) =>
+      this.serve(socket, 'https', principal),
+    );
+  }
+
+  private serve(socket: net.Socket, scheme: 'http' | 'https', principal: string | undefined): void {
     const peer = {
       address: plainAddress(socket.remoteAddress ?? ''),
-      principal: undefined,
-      scheme: 'http' as const,
+      principal,
+      scheme,
       localPort: this.plan.port,
     };
     adopt(socket, (stream) => {

@@ -1,5 +1,6 @@
 // Weir's own proxy as a DataPlane: listeners in front, the pipeline in the middle, upstreams behind.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { EngineError } from '#engine/model/errors.ts';
 import type { Feature } from '#engine/model/features.ts';
 import type { Listener } from '#engine/model/snapshot.ts';
 import type { Sample } from '#engine/model/telemetry.ts';
@@ -11,9 +12,10 @@ import { capabilities } from './capabilities.ts';
 import { Deadlines } from './deadlines.ts';
 import { planOf } from './downstream/listener-plan.ts';
 import { activeView, type PlaneContext } from './exchange/context.ts';
-import { type BoundAddress, BoundListener } from './listener.ts';
+import { type BoundAddress, BoundListener, type PreparedPlan } from './listener.ts';
 import { isLate } from './overload.ts';
 import { Samples } from './samples.ts';
+import { CertificateWatch } from './tls/certificate-watch.ts';
 import { Upstreams } from './upstream/upstreams.ts';
 
 export interface NodePlaneOptions {
@@ -65,6 +67,11 @@ const NO_PIPELINE: Pipeline = {
 
 const DRAIN_LOOK_MS = 20;
 
+interface Prepared {
+  readonly listener: BoundListener;
+  readonly ready: PreparedPlan;
+}
+
 export const createNodePlane = (options: NodePlaneOptions): NodePlane => new Plane(options);
 
 class Plane implements NodePlane {
@@ -75,6 +82,9 @@ class Plane implements NodePlane {
   private readonly upstreams: Upstreams;
   private readonly context: PlaneContext;
   private listeners: ReadonlyMap<string, BoundListener> = new Map();
+  private readonly certificates = new CertificateWatch(() => {
+    for (const listener of this.listeners.values()) listener.reloadCertificates();
+  });
   private pipeline: Pipeline | undefined;
   private isClosed = false;
 
@@ -104,6 +114,7 @@ class Plane implements NodePlane {
       active: activeView(NO_PIPELINE, new Map()),
       isDraining: false,
       exchanges: 0,
+      mirrors: 0,
     };
   }
 
@@ -113,9 +124,10 @@ class Plane implements NodePlane {
     const listeners = await this.bind(view.snapshot.listeners);
     this.deadlines.start();
     this.counts.start();
+    this.certificates.watch(view.snapshot.listeners);
     this.pipeline = pipeline;
     this.context.active = activeView(pipeline, upstreams.commit());
-    for (const { listener, plan } of listeners.values()) listener.plan = plan;
+    for (const { listener, ready } of listeners.values()) listener.commit(ready);
     const kept = new Map([...listeners].map(([key, { listener }]) => [key, listener]));
     for (const [key, listener] of this.listeners) if (!kept.has(key)) listener.stop();
     this.listeners = kept;
@@ -151,35 +163,40 @@ class Plane implements NodePlane {
     if (this.isClosed) return;
     this.isClosed = true;
     for (const listener of this.listeners.values()) listener.destroy();
+    this.certificates.close();
     this.upstreams.close();
     this.counts.close();
     this.deadlines.stop();
   }
 
   /** Binds what is not bound yet; on failure lets go of it again. */
-  private async bind(
-    wanted: readonly Listener[],
-  ): Promise<ReadonlyMap<string, { listener: BoundListener; plan: ReturnType<typeof planOf> }>> {
-    const bound = new Map<string, { listener: BoundListener; plan: ReturnType<typeof planOf> }>();
+  private async bind(wanted: readonly Listener[]): Promise<ReadonlyMap<string, Prepared>> {
+    const prepared = new Map<string, Prepared>();
     const fresh: BoundListener[] = [];
     try {
       for (const each of wanted) {
+        if (each.protocol !== 'HTTP' && each.protocol !== 'HTTPS')
+          throw new EngineError(
+            'ERR_CONFIG_INVALID',
+            `listener ${each.name}: protocol ${each.protocol} is not supported`,
+          );
         const plan = planOf(each);
         const address = this.addressOf(each);
         const key = `${address}:${each.port}`;
-        let listener = this.listeners.get(key);
-        if (!listener) {
-          listener = new BoundListener(plan, this.context);
-          await listener.listen(address, this.options.listenPorts?.get(each.port) ?? each.port);
-          fresh.push(listener);
-        }
-        bound.set(key, { listener, plan });
+        const known = this.listeners.get(key);
+        const listener = known ?? new BoundListener(plan, this.context);
+        const ready = listener.prepare(plan);
+        prepared.set(key, { listener, ready });
+        if (known) continue;
+        listener.commit(ready);
+        await listener.listen(address, this.options.listenPorts?.get(each.port) ?? each.port);
+        fresh.push(listener);
       }
     } catch (error) {
       for (const listener of fresh) listener.destroy();
       throw error;
     }
-    return bound;
+    return prepared;
   }
 
   private addressOf(listener: Listener): string {

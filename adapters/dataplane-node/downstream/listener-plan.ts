@@ -1,5 +1,5 @@
 // A listener's rules in the form that connections use; replaced as a whole when policy changes.
-import type { Listener } from '#engine/model/snapshot.ts';
+import type { Listener, ListenerTls } from '#engine/model/snapshot.ts';
 import type { PathPolicy } from '../http1/path.ts';
 import type { HeadLimits } from '../http1/request-head.ts';
 import { type TrustedProxies, trustedProxies } from './client-address.ts';
@@ -11,13 +11,30 @@ export interface ListenerPlan {
   readonly path: PathPolicy;
   readonly proxies: TrustedProxies;
   readonly redirectToHttps: boolean;
+  /** Undefined for plain HTTP. */
+  readonly tls: ListenerTls | undefined;
+  /** Equal for equal TLS settings. */
+  readonly tlsKey: string;
 }
 
-export const planOf = (listener: Listener): ListenerPlan => ({
-  name: listener.name,
-  port: listener.port,
-  limits: listener.limits,
-  path: listener.path,
-  proxies: trustedProxies(listener.trustedProxies),
-  redirectToHttps: listener.redirectToHttps === true,
-});
+export const planOf = (listener: Listener): ListenerPlan => {
+  const tls = listener.protocol === 'HTTPS' ? (listener.tls ?? noCertificates) : undefined;
+  return {
+    name: listener.name,
+    port: listener.port,
+    limits: listener.limits,
+    path: listener.path,
+    proxies: trustedProxies(listener.trustedProxies),
+    redirectToHttps: listener.redirectToHttps === true,
+    tls,
+    tlsKey: JSON.stringify(tls) ?? '',
+  };
+};
+
+/** Cannot be served; reading the certificates says so. */
+const noCertificates: ListenerTls = {
+  mode: 'Terminate',
+  certificates: [],
+  minVersion: '1.2',
+  alpn: ['http/1.1'],
+};

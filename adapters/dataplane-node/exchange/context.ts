@@ -33,6 +33,7 @@ export interface PlaneContext {
   /** Replaced in one assignment. */
   active: ActiveView;
   isDraining: boolean;
-  /** Exchanges under way. */
+  /** Exchanges and copies of requests under way. */
   exchanges: number;
+  mirrors: number;
 }

@@ -1,5 +1,5 @@
 // One request from its head to the end of its answer: asks the pipeline, tries upstreams, streams both bodies.
-import type { Exchange, Outcome, Respond } from '#engine/pipeline/exchange.ts';
+import type { Exchange, Forward, Outcome, Respond } from '#engine/pipeline/exchange.ts';
 import type { Downstream, RequestSink } from '../downstream/downstream.ts';
 import { failure } from '../downstream/local-reply.ts';
 import type { DownstreamRequest } from '../downstream/request-view.ts';
@@ -9,6 +9,7 @@ import type { ClientConnection } from '../upstream/client.ts';
 import type { ActiveView, PlaneContext } from './context.ts';
 import { informationalHead, localReply, switchingHead } from './downstream-head.ts';
 import { FAILURES, type TryFailure } from './failures.ts';
+import { Mirror, mayMirror } from './mirror.ts';
 import { type Concluded, recordExchange } from './record.ts';
 import { MAX_KEPT_BYTES } from './request-body.ts';
 import { ResponseWriter } from './response-writer.ts';
@@ -269,12 +270,21 @@ export class ExchangeRunner extends Tries implements RequestSink, Concluded {
     this.exchange = outcome.exchange;
     this.hashKey = outcome.hashKey;
     this.upstream = this.view.upstreams.get(outcome.upstream.id);
+    if (outcome.mirror) this.mirror(outcome, outcome.mirror.id);
     const { timeoutMs } = outcome.action;
     if (timeoutMs > 0) this.routeDueAt = this.startedAt + timeoutMs;
     if (outcome.delayMs > 0) {
       this.flag = 'DI';
       this.pause(outcome.delayMs);
     } else this.tryOnce();
+  }
+
+  private mirror(forward: Forward, id: string): void {
+    const upstream = this.view.upstreams.get(id);
+    if (!upstream || !mayMirror(this.context, this.request.head)) return;
+    const head = upstreamHead(this.request, forward, this.requestId, false);
+    const { method } = this;
+    new Mirror(this.context, upstream, { method, rule: forward.exchange.rule.id, head }).start();
   }
 
   private endRequest(): void {

@@ -20,7 +20,8 @@ const State = { Connecting: 0, Idle: 1, Head: 2, Body: 3, Raw: 4, Closed: 5 } as
 
 /** Where the connection belongs. */
 export interface ConnectionOwner {
-  onConnected(connection: UpstreamConnection): void;
+  /** Connected, and handshaken with TLS. */
+  onReady(connection: UpstreamConnection): void;
   /** The answer has ended and the connection may serve the next request. */
   onReusable(connection: UpstreamConnection): void;
   onClosed(connection: UpstreamConnection): void;
@@ -138,8 +139,10 @@ export class UpstreamConnection extends Deadline implements StreamReader, Client
     if (this.state !== State.Connecting) this.close();
   }
 
+  /** At once, as far as the owner is concerned. */
   close(): void {
     this.socket.destroy();
+    this.onClose();
   }
 
   onBytes(bytes: Buffer, length: number): void {
@@ -198,7 +201,7 @@ export class UpstreamConnection extends Deadline implements StreamReader, Client
   private connected(): void {
     this.owner.arm(this, Number.POSITIVE_INFINITY);
     this.state = State.Idle;
-    this.owner.onConnected(this);
+    this.owner.onReady(this);
   }
 
   /** Returns where the body starts; the state says whether the head was complete. */
@@ -295,8 +298,6 @@ export class UpstreamConnection extends Deadline implements StreamReader, Client
 
   private fail(failure: UpstreamFailure): void {
     this.failure = failure;
-    this.socket.destroy();
-    // The close event comes later; the client must not wait for it.
-    this.onClose();
+    this.close();
   }
 }

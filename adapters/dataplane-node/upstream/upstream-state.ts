@@ -10,6 +10,7 @@ import type { Deadline, Deadlines } from '../deadlines.ts';
 import type { ClientConnection, UpstreamClient } from './client.ts';
 import { type ConnectionOwner, UpstreamConnection } from './connection.ts';
 import { EndpointState, endpointName } from './endpoint.ts';
+import { HealthChecker } from './health-check.ts';
 import { OutlierDetector } from './outlier.ts';
 import { RetryBudget } from './retry-budget.ts';
 
@@ -39,6 +40,7 @@ export class UpstreamState implements ConnectionOwner {
   private readonly deps: UpstreamDeps;
   private readonly byName = new Map<string, EndpointState>();
   private readonly outliers: OutlierDetector;
+  private readonly health: HealthChecker;
   private readonly waiting: PoolClient[] = [];
   private balancer: Balancer;
   private tls: tls.ConnectionOptions | undefined;
@@ -52,6 +54,7 @@ export class UpstreamState implements ConnectionOwner {
     this.deps = deps;
     this.balancer = createBalancer(plan.loadBalancing.policy, deps.random);
     this.outliers = new OutlierDetector(deps, () => this.refresh());
+    this.health = new HealthChecker({ ...deps, onChange: () => this.refresh() });
     this.set = this.list(plan);
   }
 
@@ -87,6 +90,7 @@ export class UpstreamState implements ConnectionOwner {
   retire(): void {
     this.isRetired = true;
     this.outliers.close();
+    this.health.update(undefined, [], undefined);
     for (const endpoint of this.byName.values()) closeIdle(endpoint);
   }
 
@@ -107,7 +111,8 @@ export class UpstreamState implements ConnectionOwner {
       idle.serve(client, true);
       return 'started';
     }
-    if (this.connections < pool.maxConnections || this.evictIdle()) {
+    if (this.connections >= pool.maxConnections) this.evictIdle();
+    if (this.connections < pool.maxConnections) {
       this.begin(client, endpoint);
       this.open(client, endpoint);
       return 'started';
@@ -143,7 +148,7 @@ export class UpstreamState implements ConnectionOwner {
     this.deps.deadlines.arm(deadline, this.deps.deadlines.now + inMs);
   }
 
-  onConnected(connection: UpstreamConnection): void {
+  onReady(connection: UpstreamConnection): void {
     const client = connection.client as PoolClient | undefined;
     if (client) connection.serve(client, false);
     else this.onReusable(connection);
@@ -164,8 +169,8 @@ export class UpstreamState implements ConnectionOwner {
     }
     if (next.endpoint !== endpoint && next.hashKey !== undefined) {
       // It has to go to its own endpoint; this connection makes room for one there.
+      this.waiting.unshift(next);
       connection.close();
-      this.open(next, next.endpoint as EndpointState);
       return;
     }
     (next.endpoint as EndpointState).active--;
@@ -213,6 +218,7 @@ export class UpstreamState implements ConnectionOwner {
       else this.byName.set(endpointName(each), new EndpointState(each, this.deps.monotonic()));
     }
     if (!plan.outlierDetection) this.outliers.close();
+    this.health.update(plan.healthCheck, this.byName.values(), this.tls);
     this.refresh();
     return this.set;
   }
@@ -234,14 +240,13 @@ export class UpstreamState implements ConnectionOwner {
   }
 
   /** Makes room for a connection to a busy endpoint at the cost of an idle one elsewhere. */
-  private evictIdle(): boolean {
+  private evictIdle(): void {
     for (const endpoint of this.byName.values()) {
       const idle = endpoint.idle.shift();
       if (!idle) continue;
       idle.close();
-      return true;
+      return;
     }
-    return false;
   }
 }
 

@@ -1,6 +1,7 @@
 // All upstreams of the plane. Snapshots come and go; what is known of an upstream stays.
 import { readFileSync } from 'node:fs';
 import tls from 'node:tls';
+import { EngineError } from '#engine/model/errors.ts';
 import type { Snapshot, Upstream } from '#engine/model/snapshot.ts';
 import { type UpstreamDeps, UpstreamState } from './upstream-state.ts';
 
@@ -20,7 +21,7 @@ export class Upstreams {
   /** Throws for certificates that cannot be used; nothing has changed then. */
   prepare(snapshot: Snapshot): PreparedUpstreams {
     const plans = Object.entries(snapshot.upstreams).map(
-      ([id, plan]) => [id, plan, tlsOptionsOf(plan)] as const,
+      ([id, plan]) => [id, plan, tlsOptionsOf(supported(plan))] as const,
     );
     return {
       commit: () => {
@@ -45,6 +46,17 @@ export class Upstreams {
     for (const state of this.byId.values()) state.retire();
   }
 }
+
+const supported = (plan: Upstream): Upstream => {
+  if (plan.protocol !== 'http')
+    throw new EngineError(
+      'ERR_CONFIG_INVALID',
+      `${plan.id}: protocol ${plan.protocol} is not supported`,
+    );
+  if (plan.healthCheck?.type === 'GRPC')
+    throw new EngineError('ERR_CONFIG_INVALID', `${plan.id}: gRPC health checks are not supported`);
+  return plan;
+};
 
 const tlsOptionsOf = (plan: Upstream): tls.ConnectionOptions | undefined => {
   if (!plan.tls) return undefined;
