@@ -59,7 +59,7 @@ interface IssuerOutcome {
 
 const issuerPlan = (spec: IssuerSpec, path: Path, sources: KeySources): IssuerOutcome => {
   const found = keyMaterial(spec, path, sources);
-  const admitted = admitKeys(found.keys, { at: found.at, algorithms: spec.algorithms });
+  const admitted = admitKeys(found.keys, { at: found.at });
   const findings = [...found.findings, ...admitted.findings];
   if (findings.some(({ code }) => code.startsWith('ERR_'))) return { findings };
   return {

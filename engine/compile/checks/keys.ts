@@ -16,7 +16,7 @@ const HMAC = /^HS/;
 
 export const admitKeys = (
   keys: readonly unknown[],
-  options: { readonly at: Path; readonly algorithms: readonly string[] },
+  options: { readonly at: Path },
 ): { readonly keys: readonly Jwk[]; readonly findings: readonly Finding[] } => {
   const findings: Finding[] = [];
   const kids = new Set<unknown>();

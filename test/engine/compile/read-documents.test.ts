@@ -176,7 +176,7 @@ describe('any text', () => {
         expect(diagnostics.filter(isMisplaced)).toEqual([]);
         for (const document of documents) validate(document);
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 });
