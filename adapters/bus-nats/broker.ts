@@ -1,4 +1,5 @@
 // The bus over nats-server: core messages, streams and buckets behind one connection per process.
+import { PermissionViolationError } from '@nats-io/nats-core';
 import type { Broker, Bus } from '#engine/ports/bus.ts';
 import type { Log } from '#engine/ports/log.ts';
 import { Queue } from '#engine/ports/queue.ts';
@@ -46,6 +47,7 @@ class Connected implements NatsBroker {
   readonly bus: Bus;
   readonly warnings: readonly string[];
   readonly #link: Link;
+  readonly #deniedSubjects = new Set<string>();
   readonly #watchers = new Set<Queue<Status>>();
 
   constructor(link: Link, settings: NatsSettings) {
@@ -99,12 +101,21 @@ class Connected implements NatsBroker {
     for (const watcher of this.#watchers) watcher.push(this.#status());
   }
 
+  /** A denied call of JetStream fails for its caller; a denied message would be lost without a word. */
+  #denied(error: Error): void {
+    if (!(error instanceof PermissionViolationError) || error.operation !== 'publish') return;
+    if (error.subject.startsWith('$') || this.#deniedSubjects.has(error.subject)) return;
+    this.#deniedSubjects.add(error.subject);
+    this.#link.log(`nats-server does not let this user publish to ${error.subject}`);
+  }
+
   async #follow(settings: NatsSettings): Promise<void> {
     const report = complain(settings);
     for await (const event of this.#link.connection.status()) {
       if (event.type === 'disconnect') this.#turn(false);
       else if (event.type === 'reconnect') this.#turn(true);
       else if (event.type === 'error' && !this.#link.isUp) report(event.error);
+      else if (event.type === 'error') this.#denied(event.error);
     }
   }
 }

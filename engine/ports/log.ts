@@ -2,7 +2,7 @@
 
 export interface LogEntry {
   readonly subject: string;
-  /** Position in the stream; grows, may have gaps. */
+  /** Position in the stream; grows, may have gaps. Starts again at 1 with a stream that was deleted and made anew. */
   readonly sequence: number;
   readonly data: Uint8Array;
   readonly atMs: number;

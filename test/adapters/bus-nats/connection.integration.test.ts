@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { createUser } from '@nats-io/nkeys';
 import { afterEach, describe, expect, it } from 'vitest';
 import { connectNats } from '#adapters/bus-nats/broker.ts';
-import { until } from '#test/conformance/broker-world.ts';
+import { settled, until } from '#test/conformance/broker-world.ts';
 import { startTestNatsServer, type TestNatsServer } from '#test/support/nats-server.ts';
 
 let server: TestNatsServer | undefined;
@@ -70,6 +70,26 @@ describe('connectNats', () => {
     await server.reconfigure(`authorization { users = [ { nkey: ${key} } ] }`);
     await until(() => broker.connected);
     expect(lines.filter((line) => line.includes('refuses'))).toHaveLength(1);
+    await broker.close();
+  });
+
+  it('says once that the server drops what it publishes', async () => {
+    const user = createUser();
+    server = await startTestNatsServer(
+      `authorization { users = [ { nkey: ${user.getPublicKey()}, permissions: { publish: { allow: ["allowed.>", "settle.>"] } } } ] }`,
+    );
+    const lines: string[] = [];
+    const broker = await connectNats({
+      url: server.url,
+      name: 'edge-1',
+      credentials: new TextDecoder().decode(user.getSeed()),
+      log: (line) => void lines.push(line),
+    });
+    for (const subject of ['allowed.x', 'denied.x', 'denied.x'])
+      broker.bus.publish(subject, new Uint8Array());
+    await until(() => lines.length > 0);
+    await settled(broker);
+    expect(lines).toEqual(['nats-server does not let this user publish to denied.x']);
     await broker.close();
   });
 
