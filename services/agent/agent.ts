@@ -3,7 +3,13 @@
 
 import type { Scope } from '#engine/model/scope.ts';
 import { streams, subjects } from '#engine/model/subjects.ts';
-import type { ControlHeartbeat, Heartbeat, Sample, Workload } from '#engine/model/telemetry.ts';
+import type {
+  Ack,
+  ControlHeartbeat,
+  Heartbeat,
+  Sample,
+  Workload,
+} from '#engine/model/telemetry.ts';
 import type { Broker } from '#engine/ports/bus.ts';
 import type { DataPlane, PlaneView } from '#engine/ports/data-plane.ts';
 import type { LastGoodStore } from '#engine/ports/last-good.ts';
@@ -196,8 +202,8 @@ class RunningAgent implements Agent {
           const reason = sentence(error);
           if (reason !== lastReason) log(`cannot read the control stream: ${reason}; trying again`);
           lastReason = reason;
-          await this.#pause(RETRY_MS);
         }
+        await this.#pause(RETRY_MS);
       }
     } catch (error) {
       if (!this.#stopping.signal.aborted) log(`no bus: ${sentence(error)}`);
@@ -205,9 +211,8 @@ class RunningAgent implements Agent {
   }
 
   async #readControl(broker: Broker): Promise<void> {
-    const { agent, scope } = this.#config;
     const log = await broker.log(streams.control);
-    const reader = log.read(this.#subjects.control(scope), 'last');
+    const reader = log.read(this.#subjects.control(this.#config.scope), 'last');
     this.#reader = reader;
     if (this.#stopping.signal.aborted) reader.close();
     let isBacklog = true;
@@ -216,15 +221,23 @@ class RunningAgent implements Agent {
       this.#isCaughtUp = true;
       this.#confirm();
     });
-    for await (const { sequence, data } of reader) {
-      const wasReady = this.status().isReady;
-      const ack = await this.#follower.take({ sequence, data, isBacklog });
-      if (!ack) continue;
-      this.#deps.log(describeAck(ack));
-      this.#metrics.acked(ack);
-      this.#outbox.send('ack', this.#subjects.ack(scope, agent), ack);
-      if (!wasReady) this.#beat();
+    try {
+      for await (const { sequence, data } of reader) {
+        const wasReady = this.status().isReady;
+        const ack = await this.#follower.take({ sequence, data, isBacklog });
+        if (ack) this.#tell(ack);
+        if (!wasReady && this.status().isReady) this.#beat();
+      }
+    } finally {
+      reader.close();
     }
+  }
+
+  #tell(ack: Ack): void {
+    const { agent, scope } = this.#config;
+    this.#deps.log(describeAck(ack));
+    this.#metrics.acked(ack);
+    this.#outbox.send('ack', this.#subjects.ack(scope, agent), ack);
   }
 
   /** A watch can die in silence, so the reader is told what there should be. */
@@ -301,6 +314,7 @@ class RunningAgent implements Agent {
 
   #pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
+      if (this.#stopping.signal.aborted) return resolve();
       const done = () => {
         stop();
         resolve();

@@ -76,7 +76,7 @@ export class Follower {
   /** Serves what was saved last and can still be trusted and enforced. Throws ERR_PORT_TAKEN. */
   async recover(): Promise<void> {
     const { store, log } = this.#deps;
-    for (const saved of await store.load(log)) {
+    for (const saved of await this.#load()) {
       const { state, sealed, refusal } = await this.#read(saved);
       if (refusal !== undefined) {
         await store.putAside(saved);
@@ -91,6 +91,16 @@ export class Follower {
         if (error instanceof EngineError && error.code === 'ERR_PORT_TAKEN') throw error;
         log(`the last good state in ${saved.name} cannot be enforced: ${reasonOf(error)}`);
       }
+    }
+  }
+
+  async #load(): Promise<readonly SavedState[]> {
+    const { store, log } = this.#deps;
+    try {
+      return await store.load(log);
+    } catch (error) {
+      log(`cannot read the last good state: ${reasonOf(error)}`);
+      return [];
     }
   }
 

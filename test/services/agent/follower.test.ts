@@ -196,6 +196,24 @@ describe('after a restart', () => {
     expect(lines.join()).toContain('put aside');
   });
 
+  it('starts without a state when the disk cannot be read', async () => {
+    store.load = async () => {
+      throw new Error('permission denied');
+    };
+    await follower.recover();
+    expect(lines).toEqual(['cannot read the last good state: permission denied']);
+    expect(await hear(snapshotMessage(1, 8))).toMatchObject({ outcome: 'applied' });
+  });
+
+  it('keeps a state that can be trusted, though it cannot be enforced now', async () => {
+    await hear(snapshotMessage(1, 8));
+    plane.refuse = 'no such certificate file';
+    const again = createFollower();
+    await again.recover();
+    expect(again.view).toBeUndefined();
+    expect(store.refused).toEqual([]);
+  });
+
   it('serves nothing when nothing on disk can be trusted', async () => {
     await store.save([await strangers.seal(snapshotMessage(9, 9))]);
     await follower.recover();
