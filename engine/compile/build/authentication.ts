@@ -96,8 +96,10 @@ const keyMaterial = (spec: IssuerSpec, path: Path, { files, keys }: KeySources):
     return secretFromFile(spec.secretFile, [...path, 'secretFile'], files);
   const address = keyAddress(spec);
   const at = [...path, spec.jwksUri === undefined ? 'discovery' : 'jwksUri'];
-  const set = address && keys?.(address);
-  if (set || !address) return { ...none, keys: set?.keys ?? [], at };
+  // Where nobody fetches keys the field itself has been refused.
+  if (!address || !keys) return { ...none, at };
+  const set = keys(address);
+  if (set) return { ...none, keys: set.keys, at };
   const finding: Finding = {
     code: 'WARN_POLICY_KEYS_ABSENT',
     path: at,
