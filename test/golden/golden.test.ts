@@ -2,17 +2,19 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
+import { capabilities } from '#adapters/dataplane-node/capabilities.ts';
 import { describeOutcome } from './describe-outcome.ts';
 import { isUpdating, readGoldenFiles, writeGoldenFile } from './golden-file.ts';
 import { partsOf } from './parts-of.ts';
-import { compileFiles, libraryFleet } from './surroundings.ts';
+import { compileFiles, libraryFleet, modestFeatures } from './surroundings.ts';
 
+const alone = { workloads: [], capabilities: modestFeatures };
 const folder = (name: string) => join(import.meta.dirname, name);
 
 describe('documents', () => {
   for (const { name, input, output } of readGoldenFiles(folder('documents')))
     it(`${name} compiles as written down`, () => {
-      const found = describeOutcome(compileFiles([{ file: `${name}.yaml`, text: input }], []));
+      const found = describeOutcome(compileFiles([{ file: `${name}.yaml`, text: input }], alone));
       if (isUpdating) writeGoldenFile(folder('documents'), { name, input, output: found });
       else expect(found).toBe(output.trimEnd());
     });
@@ -23,7 +25,7 @@ describe('policies of the demo', () => {
   const files = readdirSync(home)
     .toSorted()
     .map((file) => ({ file: `policies/${file}`, text: readFileSync(join(home, file), 'utf8') }));
-  const outcome = compileFiles(files, libraryFleet);
+  const outcome = compileFiles(files, { workloads: libraryFleet, capabilities });
   const known = new Map(readGoldenFiles(folder('policies')).map((golden) => [golden.name, golden]));
 
   it('compile without a word', () => {

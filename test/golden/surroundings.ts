@@ -1,7 +1,7 @@
 // What the golden tests compile in: the fleet of the demo, and a development issuer's key.
-import { capabilities } from '#adapters/dataplane-node/capabilities.ts';
 import { type Compiled, compile } from '#engine/compile/compile.ts';
 import { type Documents, type File, readDocuments } from '#engine/compile/read-documents.ts';
+import type { Feature } from '#engine/model/features.ts';
 import type { Workload } from '#engine/model/telemetry.ts';
 
 export const devKeys = JSON.stringify({
@@ -31,17 +31,40 @@ export const libraryFleet: readonly Workload[] = [
   workload('circulation', 'v1.0', 9004),
 ];
 
+/** A data plane of modest means, so that the golden files do not change when a real one learns something. */
+export const modestFeatures: ReadonlySet<Feature> = new Set<Feature>([
+  'http',
+  'match-regex',
+  'match-query',
+  'split',
+  'split-sticky',
+  'rewrite',
+  'respond',
+  'headers',
+  'cors',
+  'jwt',
+  'authorization',
+  'quota-local',
+  'timeout',
+  'retry',
+]);
+
+export interface Around {
+  readonly workloads: readonly Workload[];
+  readonly capabilities: ReadonlySet<Feature>;
+}
+
 export interface Outcome extends Documents {
   readonly compiled: Compiled;
 }
 
-export const compileFiles = (files: readonly File[], workloads: readonly Workload[]): Outcome => {
+export const compileFiles = (files: readonly File[], around: Around): Outcome => {
   const read = readDocuments(files);
   const compiled = compile({
     sources: new Map(read.documents.map(({ id, source }) => [id, source])),
     standing: new Map(),
-    workloads,
-    capabilities: () => capabilities,
+    workloads: around.workloads,
+    capabilities: () => around.capabilities,
     files: (path) => (path === 'keys/dev-issuer.jwks.json' ? devKeys : undefined),
   });
   return { ...read, compiled };
