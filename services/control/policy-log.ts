@@ -94,7 +94,7 @@ export class PolicyLog {
       this.#sequence = checkpoint.sequence;
     }
     const subject = this.#subjects.policyCommit;
-    await this.catchUp();
+    await this.#readOn();
     this.#reader = this.#log.read(subject, this.#sequence + 1);
     void this.#follow(this.#reader);
   }
@@ -133,6 +133,14 @@ export class PolicyLog {
 
   /** Resolves once everything that is stored has been folded. */
   async catchUp(): Promise<void> {
+    const newest = await this.#log.last(this.#subjects.policyCommit);
+    if (!newest || newest.sequence <= this.#sequence) return;
+    // Mostly it is one commit that somebody else has just made: no need to open a reader for that.
+    if (commitOf(newest).revision === this.#state.revision + 1) this.#fold(newest);
+    else await this.#readOn();
+  }
+
+  async #readOn(): Promise<void> {
     for await (const entry of readStored(
       this.#log,
       this.#subjects.policyCommit,

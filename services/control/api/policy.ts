@@ -42,6 +42,7 @@ interface Intent {
 
 export const createPolicyApi = (deps: PolicyApiDeps) => {
   const { policy, ring } = deps;
+  const inTurn = createTurns();
 
   const prepare = async (intent: Intent): Promise<Proposal> => {
     const base = policy.state;
@@ -57,18 +58,23 @@ export const createPolicyApi = (deps: PolicyApiDeps) => {
     ...answer,
   });
 
-  /** Tries again on the newest set when somebody else was faster, unless the caller named a revision. */
   const commit = async (intent: Intent): Promise<ApplyAnswer> => {
+    const answer = await inTurn(() => commitNow(intent));
+    return intent.wait
+      ? { ...answer, wait: await deps.waitUntilApplied(answer.revision, intent.wait) }
+      : answer;
+  };
+
+  /** Tries again on the newest set when another replica was faster, unless the caller named a revision. */
+  const commitNow = async (intent: Intent): Promise<ApplyAnswer> => {
     for (let attempt = 1; ; attempt += 1) {
       const proposal = await prepare(intent);
       refuse(proposal, intent.allOrNothing === true);
-      if (proposal.changes.length === 0)
-        return withWait(answerOf(proposal, proposal.base.revision, false), intent.wait);
+      if (proposal.changes.length === 0) return answerOf(proposal, proposal.base.revision, false);
       try {
         const folded = await append(intent, proposal);
         const applied = answerOf(proposal, folded.commit.revision, false);
-        const changes = applied.changes.map(({ id, change }) => ({ id, change }));
-        return await withWait({ ...applied, changes }, intent.wait);
+        return { ...applied, changes: applied.changes.map(({ id, change }) => ({ id, change })) };
       } catch (error) {
         if (!(error instanceof EngineError) || error.code !== 'ERR_LOG_CONFLICT') throw error;
         if (attempt === ATTEMPTS) throw conflict(proposal.base.revision, policy.state.revision);
@@ -106,9 +112,6 @@ export const createPolicyApi = (deps: PolicyApiDeps) => {
       });
     return folded;
   };
-
-  const withWait = async (answer: ApplyAnswer, wait?: WaitFor): Promise<ApplyAnswer> =>
-    wait ? { ...answer, wait: await deps.waitUntilApplied(answer.revision, wait) } : answer;
 
   return {
     apply: async (caller: Caller, request: ApplyRequest): Promise<ApplyAnswer> => {
@@ -177,6 +180,16 @@ export const createPolicyApi = (deps: PolicyApiDeps) => {
         .toSorted((a, b) => (a.id < b.id ? -1 : 1));
       return { revision: state.revision, resources };
     },
+  };
+};
+
+/** One after the other: callers of one process should not race each other for the next revision. */
+const createTurns = () => {
+  let last: Promise<unknown> = Promise.resolve();
+  return <T>(work: () => Promise<T>): Promise<T> => {
+    const next = last.then(work);
+    last = next.catch(() => undefined);
+    return next;
   };
 };
 

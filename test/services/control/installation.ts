@@ -43,7 +43,7 @@ export const eventually = async (
 
 export class TestInstallation {
   readonly installation: Installation;
-  readonly nats: NatsServer;
+  nats: NatsServer;
   readonly #brokers: NatsBroker[] = [];
   readonly #agents: FakeAgent[] = [];
   readonly #processes: ChildProcess[] = [];
@@ -132,6 +132,13 @@ export class TestInstallation {
       pause: () => void child.kill('SIGSTOP'),
       resume: () => void child.kill('SIGCONT'),
     };
+  }
+
+  /** The same port and data as before. */
+  async restartNats(downMs: number): Promise<void> {
+    await this.nats.stop();
+    await pause(downMs);
+    this.nats = await startNatsServer({ home: this.installation.home });
   }
 
   async token(role: Role): Promise<string> {
