@@ -10,8 +10,8 @@ export interface Consumers {
   readonly byCertificate: ReadonlyMap<string, ConsumerPlan>;
   readonly byUsername: ReadonlyMap<string, ConsumerPlan>;
   readonly byKeyId: ReadonlyMap<string, KeyOwner>;
-  /** Salt, then hash. */
-  readonly bySalt: ReadonlyMap<string, ReadonlyMap<string, KeyOwner>>;
+  /** Keys that share a salt. Undefined where there are so many salts that a guess would cost too much. */
+  readonly bySalt: ReadonlyMap<string, readonly KeyOwner[]> | undefined;
 }
 
 export interface KeyOwner {
@@ -30,19 +30,31 @@ const index = (consumers: Snapshot['consumers']): Consumers => {
   const byCertificate = new Map<string, ConsumerPlan>();
   const byUsername = new Map<string, ConsumerPlan>();
   const byKeyId = new Map<string, KeyOwner>();
-  const bySalt = new Map<string, Map<string, KeyOwner>>();
+  const bySalt = new Map<string, KeyOwner[]>();
   for (const consumer of consumers) {
     if (consumer.jwt) byToken.set(tokenKey(consumer.jwt.issuer, consumer.jwt.subject), consumer);
     if (consumer.basic) byUsername.set(consumer.basic.username, consumer);
     for (const name of consumer.certificates) byCertificate.set(name, consumer);
     for (const key of consumer.apiKeys) {
-      byKeyId.set(key.id, { consumer, key });
-      const hashes = bySalt.get(key.salt) ?? new Map<string, KeyOwner>();
-      bySalt.set(key.salt, hashes.set(key.hash, { consumer, key }));
+      const owner = { consumer, key };
+      byKeyId.set(key.id, owner);
+      const owners = bySalt.get(key.salt);
+      if (owners) owners.push(owner);
+      else if (bySalt.size <= MAX_SALTS) bySalt.set(key.salt, [owner]);
     }
   }
-  return { byToken, byCertificate, byUsername, byKeyId, bySalt };
+  const isAffordable = bySalt.size <= MAX_SALTS;
+  return {
+    byToken,
+    byCertificate,
+    byUsername,
+    byKeyId,
+    bySalt: isAffordable ? bySalt : undefined,
+  };
 };
+
+/** Trying as many costs about a millisecond. */
+const MAX_SALTS = 1000;
 
 /** A remembered identity may have become another consumer's, or nobody's, with a new snapshot. */
 export const recognise = (

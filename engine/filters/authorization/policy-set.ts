@@ -1,15 +1,12 @@
 // All authorization policies of a route as one decision: CUSTOM is not offered, then DENY, then ALLOW; AUDIT never
-// decides. An index by path and principal leads to the few rules that may match.
-import type {
-  AuthorizationOperation,
-  AuthorizationPlan,
-  AuthorizationRule,
-} from '../../model/snapshot.ts';
+// decides. An index leads to the few rules that may match, each filed under
+// whatever few others share with it.
+import type { AuthorizationPlan } from '../../model/snapshot.ts';
 import type { FilterExchange } from '../filter.ts';
 import { PathIndex } from '../path-index.ts';
 import { type CompiledRule, compileRule, matchesRule, type Test } from './compile-rule.ts';
-import { peerPrincipal, withoutScheme } from './facts.ts';
-import { isExact, isTemplate } from './strings.ts';
+import type { Fact } from './facts.ts';
+import { type Handle, handlesOf, pathHandles } from './handles.ts';
 
 export interface CompiledPolicy {
   readonly plan: AuthorizationPlan;
@@ -41,26 +38,28 @@ interface Entry extends Finding {
 export class RuleSet {
   readonly size: number;
   readonly #paths = new PathIndex<Entry>();
-  readonly #requestPrincipals = new Map<string, Entry[]>();
-  readonly #principals = new Map<string, Entry[]>();
+  readonly #facts = new Map<string, FactIndex>();
   readonly #rest: Entry[] = [];
   readonly #lists: (readonly Entry[])[] = [];
 
   constructor(policies: readonly CompiledPolicy[]) {
     this.size = policies.length;
-    for (const policy of policies)
-      for (const [rule, compiled] of policy.rules.entries()) this.#add(policy, rule, compiled);
+    const drafts = policies.flatMap((policy) =>
+      policy.rules.flatMap((_, rule) => draftsOf(policy, rule)),
+    );
+    const crowds = countHandles(drafts);
+    for (const { entry, handles } of drafts) this.#file(entry, leastCrowded(handles, crowds));
   }
 
   find(exchange: FilterExchange): Finding | undefined {
     const lists = this.#lists;
     lists.length = 0;
     this.#paths.collect(exchange.request.path, lists);
-    const byCaller = this.#requestPrincipals.get(exchange.principal ?? '');
-    if (byCaller) lists.push(byCaller);
-    const byPeer =
-      this.#principals.size > 0 ? this.#principals.get(peerPrincipal(exchange) ?? '') : undefined;
-    if (byPeer) lists.push(byPeer);
+    for (const { fact, entries } of this.#facts.values())
+      for (const value of fact(exchange)) {
+        const list = entries.get(value);
+        if (list) lists.push(list);
+      }
     lists.push(this.#rest);
     for (const list of lists)
       for (const entry of list)
@@ -68,55 +67,74 @@ export class RuleSet {
     return undefined;
   }
 
-  #add(policy: CompiledPolicy, rule: number, { caller, operations }: CompiledRule): void {
-    const source = policy.plan.rules[rule];
-    if (source === undefined) return;
-    if (operations === undefined)
-      this.#file({ policy, rule, operation: undefined, caller }, source, undefined);
-    else
-      for (const [i, operation] of operations.entries())
-        this.#file({ policy, rule, operation, caller }, source, source.to?.[i]);
-  }
-
-  /** Under the narrowest of its own words. Every way to match must lead past one of the places where it is filed. */
-  #file(
-    entry: Entry,
-    source: AuthorizationRule,
-    operation: AuthorizationOperation | undefined,
-  ): void {
-    const paths = operation?.paths;
-    if (paths?.every((path) => isExact(path) && !isTemplate(path)))
-      for (const value of paths) this.#paths.add({ type: 'exact', value }, entry);
-    else if (isNamed(source, 'requestPrincipals'))
-      fileUnder(this.#requestPrincipals, namesOf(source, 'requestPrincipals'), entry);
-    else if (isNamed(source, 'principals'))
-      fileUnder(this.#principals, namesOf(source, 'principals').map(withoutScheme), entry);
-    else if (paths?.every((path) => prefixOf(path) !== ''))
-      for (const path of paths)
-        this.#paths.add({ type: 'stringPrefix', value: prefixOf(path) }, entry);
-    else this.#rest.push(entry);
+  #file(entry: Entry, handle: Handle | undefined): void {
+    if (handle === undefined) this.#rest.push(entry);
+    else if (handle.fact === undefined)
+      for (const value of new Set(handle.values))
+        this.#paths.add({ type: handle.by, value }, entry);
+    else {
+      const index = this.#facts.get(handle.by) ?? { fact: handle.fact, entries: new Map() };
+      this.#facts.set(handle.by, index);
+      for (const value of new Set(handle.values)) {
+        const list = index.entries.get(value);
+        if (list) list.push(entry);
+        else index.entries.set(value, [entry]);
+      }
+    }
   }
 }
 
-type Names = 'principals' | 'requestPrincipals';
+interface FactIndex {
+  readonly fact: Fact;
+  readonly entries: Map<string, Entry[]>;
+}
 
-const isNamed = ({ from }: AuthorizationRule, field: Names): boolean =>
-  from !== undefined && from.every((source) => source[field]?.every(isExact) ?? false);
+interface Draft {
+  readonly entry: Entry;
+  readonly handles: readonly Handle[];
+}
 
-const namesOf = ({ from }: AuthorizationRule, field: Names): readonly string[] =>
-  (from ?? []).flatMap((source) => source[field] ?? []);
-
-const fileUnder = (map: Map<string, Entry[]>, names: readonly string[], entry: Entry): void => {
-  for (const name of new Set(names)) {
-    const list = map.get(name);
-    if (list) list.push(entry);
-    else map.set(name, [entry]);
-  }
+const draftsOf = (policy: CompiledPolicy, rule: number): readonly Draft[] => {
+  const source = policy.plan.rules[rule];
+  const compiled = policy.rules[rule];
+  if (source === undefined || compiled === undefined) return [];
+  const { caller, operations } = compiled;
+  const general = handlesOf(source);
+  if (operations === undefined)
+    return [{ entry: { policy, rule, operation: undefined, caller }, handles: general }];
+  return operations.map((operation, i) => ({
+    entry: { policy, rule, operation, caller },
+    handles: [...pathHandles(source.to?.[i]?.paths), ...general],
+  }));
 };
 
-/** What every path that the pattern covers begins with. */
-const prefixOf = (pattern: string): string => {
-  if (isTemplate(pattern)) return pattern.slice(0, pattern.indexOf('{'));
-  if (pattern.startsWith('*')) return '';
-  return pattern.endsWith('*') ? pattern.slice(0, -1) : pattern;
+const crowdKey = (by: string, value: string): string => `${by} ${value}`;
+
+const countHandles = (drafts: readonly Draft[]): ReadonlyMap<string, number> => {
+  const crowds = new Map<string, number>();
+  for (const { handles } of drafts)
+    for (const { by, values } of handles)
+      for (const value of values) {
+        const key = crowdKey(by, value);
+        crowds.set(key, (crowds.get(key) ?? 0) + 1);
+      }
+  return crowds;
+};
+
+const leastCrowded = (
+  handles: readonly Handle[],
+  crowds: ReadonlyMap<string, number>,
+): Handle | undefined => {
+  let best: Handle | undefined;
+  let least = Number.POSITIVE_INFINITY;
+  for (const handle of handles) {
+    const crowd = Math.max(
+      0,
+      ...handle.values.map((value) => crowds.get(crowdKey(handle.by, value)) ?? 0),
+    );
+    if (crowd >= least) continue;
+    best = handle;
+    least = crowd;
+  }
+  return best;
 };

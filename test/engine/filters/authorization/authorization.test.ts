@@ -379,13 +379,21 @@ describe('the index of rules', () => {
   const paths = some(
     pick('/a', '/a*', '*b', '*', '/a/{*}', '/a/{**}', '/{*}/b', '/a/b', '__proto__'),
   );
-  const who = some(pick('i/alice', 'i/*', '*', 'i/bob', '__proto__', ''));
+  const who = some(pick('i/alice', 'i/*', '*', 'i/bob', '__proto__', '', 'spiffe://d/ns/n/sa/x'));
   const peers = some(pick('d/ns/n/sa/x', 'spiffe://d/ns/n/sa/y', '*', 'd/*'));
   const partly = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }) =>
     fc.record(model, { requiredKeys: [] });
   const ruleOf: fc.Arbitrary<AuthorizationRule> = partly({
     from: fc.array(
       partly({ requestPrincipals: who, notRequestPrincipals: who, principals: peers }),
+      { maxLength: 2 },
+    ),
+    when: fc.array(
+      partly({
+        key: pick('request.auth.claims[role]', 'request.method', 'request.headers[x]', 'no.such'),
+        values: some(pick('r', 's', 'GET', '*', '__proto__')),
+        notValues: some(pick('r')),
+      }).map(({ key = 'source.ip', ...lists }) => ({ key, ...lists })),
       { maxLength: 2 },
     ),
     to: fc.array(partly({ paths, notPaths: paths, methods: some(pick('GET', 'POST', '*')) }), {
@@ -398,15 +406,16 @@ describe('the index of rules', () => {
     const request = fc.record({
       url: pick('/a', '/a/', '/a/b', '/b', '/a/b/c', '/', '/__proto__'),
       method: pick('GET', 'POST'),
-      principal: pick(undefined, 'i/alice', 'i/carol', '__proto__'),
+      principal: pick(undefined, 'i/alice', 'i/carol', '__proto__', 'spiffe://d/ns/n/sa/x'),
+      role: pick<unknown>(undefined, 'r', ['s', 'r'], [], 3),
       peerPrincipal: pick(undefined, 'spiffe://d/ns/n/sa/x', 'spiffe://d/ns/n/sa/y'),
     });
     fc.assert(
       fc.property(policies, fc.array(request, { maxLength: 6 }), (lists, requests) => {
         const compiled = lists.map((rules) => compilePolicy(policy('ALLOW', rules)));
         const set = new RuleSet(compiled);
-        for (const { principal, ...facts } of requests) {
-          const view = exchange(facts, { principal });
+        for (const { principal, role, ...facts } of requests) {
+          const view = exchange(facts, { principal, claims: { role } });
           const found = set.find(view);
           expect(found !== undefined).toBe(compiled.some((each) => walk(each, view) !== -1));
           if (found) {
