@@ -6,7 +6,7 @@ import type { EndpointSet } from './endpoint-set.ts';
 import { hash32 } from './hash.ts';
 
 const MIN_RING = 1024;
-const MIN_ARCS = 40;
+const MIN_ARCS = 32;
 
 interface Ring {
   readonly positions: Uint32Array;
@@ -14,11 +14,14 @@ interface Ring {
 }
 
 const buildRing = (set: EndpointSet): Ring => {
-  const total = set.endpoints.reduce((sum, each) => sum + each.weight, 0);
+  const weights = set.endpoints.map((each) => each.weight);
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const wanted = Math.max(MIN_RING / total, MIN_ARCS / Math.min(...weights));
+  // In steps of two, so that the arcs of those that stay do not change with every endpoint that comes or goes.
+  const arcsPerWeight = 2 ** Math.ceil(Math.log2(wanted));
   const points: { readonly at: number; readonly owner: EndpointState }[] = [];
   for (const owner of set.endpoints) {
-    const share = owner.weight / total;
-    const arcs = Math.ceil(Math.max(share * MIN_RING, share * set.size * MIN_ARCS));
+    const arcs = Math.ceil(owner.weight * arcsPerWeight);
     for (let i = 0; i < arcs; i++) points.push({ at: hash32(`${owner.name}_${i}`), owner });
   }
   points.sort((a, b) => a.at - b.at || (a.owner.name < b.owner.name ? -1 : 1));

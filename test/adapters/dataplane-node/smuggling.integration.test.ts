@@ -1,72 +1,8 @@
 // Differential: whatever bytes come in, the upstream sees at most what a strict reader of RFC 9112 would have seen.
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readStrictly } from './strict-reader.ts';
 import { closeAll, ok, rawCaller, rawUpstream, startPlane, upstream, viewOf } from './support.ts';
-
-interface Message {
-  readonly line: string;
-  readonly body: string;
-}
-
-/** Reads as many whole requests as there are; stops at the first doubt. */
-const strictly = (text: string): { messages: Message[]; rest: string } => {
-  const messages: Message[] = [];
-  let rest = text;
-  for (;;) {
-    rest = rest.replace(/^(?:\r\n)+/, '');
-    const end = rest.indexOf('\r\n\r\n');
-    if (end < 0) return { messages, rest };
-    const [line = '', ...fields] = rest.slice(0, end).split('\r\n');
-    if (!/^[A-Z][A-Z0-9-]* [!-~]+ HTTP\/1\.[01]$/.test(line)) return { messages, rest };
-    const names = new Map<string, string[]>();
-    for (const field of fields) {
-      const match = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*$/.exec(
-        field,
-      );
-      if (!match) return { messages, rest };
-      const name = (match[1] ?? '').toLowerCase();
-      names.set(name, [...(names.get(name) ?? []), match[2] ?? '']);
-    }
-    const lengths = names.get('content-length') ?? [];
-    const codings = names.get('transfer-encoding') ?? [];
-    if (lengths.length + codings.length > 1) return { messages, rest };
-    let after = rest.slice(end + 4);
-    let body = '';
-    if (codings.length === 1) {
-      if (codings[0]?.toLowerCase() !== 'chunked') return { messages, rest };
-      const whole =
-        /^((?:[0-9a-fA-F]{1,8}(?:;[\t\x20-\x7e]*)?\r\n[^]*?)*?)0+(?:;[\t\x20-\x7e]*)?\r\n/.exec(
-          after,
-        );
-      if (!whole) return { messages, rest };
-      let at = 0;
-      for (;;) {
-        const size = /^([0-9a-fA-F]{1,12})(?:;[\t\x20-\x7e]*)?\r\n/.exec(after.slice(at));
-        if (!size) return { messages, rest };
-        const bytes = Number.parseInt(size[1] ?? '0', 16);
-        at += size[0].length;
-        if (bytes === 0) break;
-        body += after.slice(at, at + bytes);
-        if (after.slice(at + bytes, at + bytes + 2) !== '\r\n') return { messages, rest };
-        at += bytes + 2;
-      }
-      const trailers = after.slice(at).startsWith('\r\n')
-        ? 0
-        : after.indexOf('\r\n\r\n', at) + 2 - at;
-      if (trailers < 0) return { messages, rest };
-      at += trailers + 2;
-      after = after.slice(at);
-    } else if (lengths.length === 1) {
-      if (!/^\d{1,15}$/.test(lengths[0] ?? '')) return { messages, rest };
-      const bytes = Number(lengths[0]);
-      if (after.length < bytes) return { messages, rest };
-      body = after.slice(0, bytes);
-      after = after.slice(bytes);
-    }
-    messages.push({ line, body });
-    rest = after;
-  }
-};
 
 const smuggled = 'GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n';
 const bases: readonly string[] = [
@@ -111,7 +47,7 @@ const received: string[] = [];
 
 beforeAll(async () => {
   const server = await rawUpstream((socket, text) => {
-    const { messages, rest } = strictly(text);
+    const { messages, rest } = readStrictly(text);
     if (messages.length === 0) return false;
     received.push(
       ...messages.map(
@@ -162,7 +98,7 @@ describe('mutated requests', () => {
           caller.socket.write(text.slice(0, split), 'latin1');
           caller.socket.end(text.slice(split), 'latin1');
           const answer = await caller.untilClosed();
-          const expected = strictly(text).messages.map(
+          const expected = readStrictly(text).messages.map(
             ({ line, body }) => `${line.split(' ').slice(0, 2).join(' ')} ${body}`,
           );
           passed += received.length;

@@ -9,6 +9,17 @@ const parse = (text: string) => {
   return { head, refusal: head.parse(text, 0, limits) };
 };
 
+const factsOf = (head: RequestHead) => [
+  head.method,
+  head.target,
+  head.contentLength,
+  head.keepAlive,
+  head.expectsContinue,
+  head.upgrades,
+  head.nominated,
+  head.hostField,
+];
+
 const request = (...lines: string[]): string => `${lines.join('\r\n')}\r\n\r\n`;
 
 describe('a request head', () => {
@@ -174,7 +185,7 @@ describe('a request head', () => {
         const again = new RequestHead();
         const refusal = head.parse(text, 0, limits);
         expect(again.parse(text, 0, limits)).toEqual(refusal);
-        if (refusal === undefined) expect({ ...head, fields: 0 }).toEqual({ ...again, fields: 0 });
+        if (refusal === undefined) expect(factsOf(head)).toEqual(factsOf(again));
       }),
       { numRuns: 2000 },
     );
