@@ -9,7 +9,7 @@ RUN npm install --omit=dev --omit=optional --ignore-scripts && npm cache clean -
 FROM node:26-slim
 ENV NODE_ENV=production WEIR_HOME=/var/lib/weir
 # Volumes take over the owner of the folder that they are mounted on.
-RUN mkdir -p /var/lib/weir/nats /run/weir/agents /run/weir/readers && chown -R node:node /var/lib/weir /run/weir
+RUN mkdir -p /var/lib/weir/nats /var/lib/weir/agents /run/weir/agents /run/weir/readers && chown -R node:node /var/lib/weir /run/weir
 WORKDIR /weir
 COPY --from=packages /weir/node_modules node_modules
 COPY package.json ./
