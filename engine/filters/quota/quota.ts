@@ -13,6 +13,8 @@ import { advance, remaining, waitMs } from './window.ts';
 interface Quota {
   readonly plan: QuotaPlan;
   readonly table: CounterTable;
+  /** For requests that lack what the quota counts by: they are counted by address. */
+  readonly strangers: CounterTable;
   readonly names: readonly LimitNames[];
   readonly policy: string;
 }
@@ -51,7 +53,7 @@ const filterOf = (
       mine.map(({ plan }) => ({
         policy: plan.origin.resource,
         mode: plan.mode === 'audit' ? 'audit' : 'enforce',
-        says: `${plan.limits.map(inWords).join(' and ')} for each ${plan.by}; here ${keyOf(plan, exchange)}`,
+        says: `${plan.limits.map(inWords).join(' and ')} for each ${plan.by}; here ${keyOf(plan, exchange) ?? exchange.request.clientAddress}`,
       })),
   };
 };
@@ -73,36 +75,44 @@ const quotaOf = (id: string, build: FilterBuild): Quota | undefined =>
     return {
       plan,
       table: build.keep(`quota ${basis}`, () => new CounterTable(plan.limits)),
+      strangers: build.keep(`strangers ${basis}`, () => new CounterTable(plan.limits)),
       names: limitNames(plan),
       policy: policyHeader(plan),
     };
   });
 
-const keyOf = ({ by, header }: QuotaPlan, exchange: FilterExchange): string => {
-  const { request } = exchange;
+/** Undefined: the request does not say. */
+const keyOf = ({ by, header }: QuotaPlan, exchange: FilterExchange): string | undefined => {
   switch (by) {
     case 'all':
       return '';
     case 'route':
       return exchange.rule.id;
     case 'address':
-      return addressKey(request.clientAddress);
-    case 'header': {
-      const value = combinedHeader(request, header ?? '');
-      return value === undefined ? `a:${addressKey(request.clientAddress)}` : `h:${value}`;
-    }
-    case 'caller': {
-      const caller = exchange.consumer ?? exchange.principal;
-      return caller === undefined ? `a:${addressKey(request.clientAddress)}` : `c:${caller}`;
-    }
+      return addressKey(exchange.request.clientAddress);
+    case 'header':
+      return combinedHeader(exchange.request, header ?? '');
+    case 'caller':
+      return exchange.consumer ?? exchange.principal;
     default:
       return by satisfies never;
   }
 };
 
+const countersOf = (
+  { plan, table, strangers }: Quota,
+  exchange: FilterExchange,
+  nowMs: number,
+): Counters => {
+  const key = keyOf(plan, exchange);
+  return key === undefined
+    ? strangers.of(addressKey(exchange.request.clientAddress), nowMs)
+    : table.of(key, nowMs);
+};
+
 const spend = (quota: Quota, exchange: FilterExchange, nowMs: number): FilterAction => {
-  const { plan, table } = quota;
-  const counters = table.of(keyOf(plan, exchange), nowMs);
+  const { plan } = quota;
+  const counters = countersOf(quota, exchange, nowMs);
   let exceeded = -1;
   for (let i = 0; i < counters.length; i += 1) {
     const counter = counters[i];

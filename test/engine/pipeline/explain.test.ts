@@ -137,7 +137,7 @@ describe('explain', () => {
           {
             policy: 'Quota/bibby/per-user',
             mode: 'enforce',
-            says: '1 per 60 s for each caller; here c:https://id.bibby.com/alice',
+            says: '1 per 60 s for each caller; here https://id.bibby.com/alice',
           },
         ],
       },

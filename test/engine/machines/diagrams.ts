@@ -1,0 +1,53 @@
+// docs/machines.md, as it must be. `node test/engine/machines/diagrams.ts` writes it.
+import { writeFileSync } from 'node:fs';
+import { breakerMachine } from '#engine/machines/breaker.ts';
+import { rolloutMachine } from '#engine/machines/rollout.ts';
+import { mermaid } from './diagram.ts';
+
+export const path = 'docs/machines.md';
+
+const picture = (diagram: string): string => `\`\`\`mermaid\n${diagram}\n\`\`\``;
+
+export const document = `# The machines
+
+Decisions are made by two state machines (xstate). They are pure: events go in, absolute decisions and announcements come
+out, and what they remember is JSON. Control writes that down before it says anything, so it can be killed at any moment.
+The diagrams are generated from the machines (\`node test/engine/machines/diagrams.ts\`); a test keeps them current.
+A name in brackets is the guard that must hold. Events that only take note are left out, and so is "any tick", which
+ends a rollout when the policy itself names the new version as the baseline.
+
+## Rollout
+
+How a new version of a service earns its traffic; [canary.md](canary.md) says how it is judged.
+
+${picture(mermaid(rolloutMachine))}
+
+| state | traffic of the new version | what it waits for |
+|---|---|---|
+| idle | none | a new version |
+| initializing | none | telemetry, the agents' acks, known latencies |
+| progressing | the step's | evidence for the next step, for promotion or for rollback |
+| holding | the step's | telemetry, a healthy baseline, or less suspicion |
+| paused | the step's | an operator; proof of damage still rolls back |
+| inconclusive | the step's | an operator: promote, abort, or resume with a new deadline |
+| promoting | all | the agents' acks (at most 30 s) |
+| succeeded | all | the policy to name it as the baseline, or the next version |
+| rollingBack | none | the agents' acks (at most 30 s) |
+| failed | none | the next version, or an operator's retry |
+
+## Breaker
+
+One per endpoint, for the whole fleet, beside the data plane's own outlier reflex.
+
+${picture(mermaid(breakerMachine))}
+
+* Every agent that measured at least 5 requests in 10 s has a say, and none a larger one than the median agent's. The
+  endpoint opens when more than half of that accuses it, that is, saw at least half of its requests fail. One witness alone
+  is enough where nobody else has measured; one liar among several is not.
+* It stays closed while more of the upstream's other endpoints are ill than well, when half of the upstream's endpoints
+  are open already, and when it is the last one.
+* Open lasts 30 s, twice as long after every failed probe, 300 s at most. Then one agent is elected to probe; three
+  successes in a row close it, one failure opens it again, and a prober that is lost or measures nothing for 10 s is replaced.
+`;
+
+if (import.meta.main) writeFileSync(path, document);
