@@ -14,6 +14,7 @@ import {
 import { apiCode, jetStreamCodes } from './errors.ts';
 import type { Link } from './link.ts';
 import { Assembler, marksOf } from './parts.ts';
+import { streamInfo } from './streams.ts';
 
 export type ReadFrom = 'all' | 'last' | 'new' | number;
 
@@ -45,6 +46,9 @@ export class NatsReader implements LogReader {
   readonly #stopWatchingLink: () => void;
   #markCaughtUp: () => void = () => {};
   #consumer: Consumer | undefined;
+  #attempt = 0;
+  /** When the stream was made. */
+  #created: string | undefined;
   #retryAt = Number.POSITIVE_INFINITY;
   #retryWaitMs = WATCH_MS;
   #heardAt = 0;
@@ -116,13 +120,16 @@ export class NatsReader implements LogReader {
     if (this.#behind && this.#complete >= this.#behind.target) this.#behind = undefined;
     const isSilent = this.#consumer !== undefined && now - this.#heardAt > SILENCE_MS;
     const isBehind = this.#behind !== undefined && now - this.#behind.sinceMs > GRACE_MS;
+    if (this.#behind && isBehind) this.#behind = { ...this.#behind, sinceMs: now };
     if (now >= this.#retryAt || isSilent || isBehind) this.#open();
   }
 
   #policy(): DeliverPolicy {
-    const { from } = this.#settings;
-    // An interrupted reading of last values starts again; what was seen already is left out.
-    if (from === 'last' && !this.#backlogIsIn) return { deliver_policy: 'last_per_subject' };
+    const { from, link } = this.#settings;
+    // Last values are few. An interrupted reading of them starts again, and so does every reading where the stream
+    // cannot be looked at; what was seen already is left out.
+    const isKnown = this.#backlogIsIn && link.mayManage && (this.#anchor || this.#complete > 0);
+    if (from === 'last' && !isKnown) return { deliver_policy: 'last_per_subject' };
     if (this.#anchor)
       return { deliver_policy: 'by_start_sequence', opt_start_seq: this.#anchor.sequence };
     if (this.#opened && this.#complete > 0)
@@ -137,46 +144,60 @@ export class NatsReader implements LogReader {
     this.#consumer?.close();
     this.#consumer = undefined;
     this.#retryAt = Number.POSITIVE_INFINITY;
+    this.#attempt += 1;
+    if (!this.#settings.link.isUp) return;
+    void this.#attach(this.#attempt);
+  }
+
+  async #attach(attempt: number): Promise<void> {
+    const isCurrent = () => attempt === this.#attempt && !this.#closed;
     const { link, stream, filter } = this.#settings;
-    if (!link.isUp) return;
-    const deliver = this.#policy();
-    const consumer = openConsumer(
-      link,
-      { stream, filter, deliver },
-      {
-        message: (delivered) => {
-          if (consumer === this.#consumer) this.#receive(delivered);
+    try {
+      if (link.mayManage) await this.#recogniseStream(isCurrent);
+      if (!isCurrent()) return;
+      const deliver = this.#policy();
+      this.#consumerSequence = 0;
+      this.#heardAt = performance.now();
+      const consumer = openConsumer(
+        link,
+        { stream, filter, deliver },
+        {
+          message: (delivered) => {
+            if (isCurrent()) this.#receive(delivered);
+          },
+          idle: (sent, upTo) => {
+            if (isCurrent()) this.#idle(sent, upTo);
+          },
         },
-        idle: (sent, upTo) => {
-          if (consumer === this.#consumer) this.#idle(sent, upTo);
-        },
-      },
-    );
-    this.#consumer = consumer;
-    this.#consumerSequence = 0;
-    this.#heardAt = performance.now();
-    consumer.opened.then(
-      (opened) => {
-        if (consumer === this.#consumer) this.#began(deliver, opened);
-      },
-      (error: unknown) => {
-        if (consumer === this.#consumer) void this.#failed(error);
-      },
-    );
+      );
+      this.#consumer = consumer;
+      const opened = await consumer.opened;
+      if (isCurrent()) this.#began(deliver, opened);
+    } catch (error) {
+      if (isCurrent()) await this.#failed(error);
+    }
+  }
+
+  /** Forgets its place if this is not the stream that it was reading: made anew, or restored from an older copy. */
+  async #recogniseStream(isCurrent: () => boolean): Promise<void> {
+    const { created, state } = await streamInfo(this.#settings.link, this.#settings.stream);
+    if (!isCurrent()) return;
+    const isOther = created !== this.#created || state.last_seq < (this.#anchor?.sequence ?? 0);
+    if (this.#created !== undefined && isOther) this.#forgetPlace();
+    this.#created = created;
   }
 
   #began(deliver: DeliverPolicy, opened: Opened): void {
     this.#heardAt = performance.now();
     this.#retryWaitMs = WATCH_MS;
-    const isResumed = deliver.deliver_policy === 'by_start_sequence' && this.#opened;
-    if (isResumed && opened.startsAt < deliver.opt_start_seq) {
-      this.#startAnew();
-      return;
-    }
     if (!this.#opened && deliver.deliver_policy === 'new') this.#complete = opened.startsAt - 1;
     this.#opened = true;
-    if (!this.#backlogIsIn && opened.pending === 0) this.#backlogDone();
-    if (opened.pending > 0) return;
+    if (opened.pending === 0) this.#nothingPending();
+  }
+
+  /** The server has sent all that matches and was stored until just now. */
+  #nothingPending(): void {
+    if (!this.#backlogIsIn) this.#backlogDone();
     if (this.#behind) this.#complete = Math.max(this.#complete, this.#behind.target);
     this.#behind = undefined;
   }
@@ -219,11 +240,15 @@ export class NatsReader implements LogReader {
     }
     const isNew = delivered.streamSequence > (this.#anchor?.sequence ?? 0);
     if (isNew) this.#accept(delivered);
-    if (!this.#backlogIsIn && delivered.pending === 0) this.#backlogDone();
+    if (delivered.pending === 0) this.#nothingPending();
   }
 
+  /** In one stream what has an earlier number is no later than the anchor. */
   #isOther({ streamSequence, atMs }: Delivered): boolean {
-    return streamSequence === this.#anchor?.sequence && atMs !== this.#anchor.atMs;
+    if (!this.#anchor || streamSequence > this.#anchor.sequence) return false;
+    return streamSequence === this.#anchor.sequence
+      ? atMs !== this.#anchor.atMs
+      : atMs > this.#anchor.atMs;
   }
 
   #accept(delivered: Delivered): void {

@@ -256,9 +256,9 @@ export const logSuite = (options: SuiteOptions & { readonly bigValueBytes: numbe
 
     check('goes on after an outage, with nothing lost and nothing twice', async ({ outage }) => {
       const { broker, log, root, put } = await open();
-      const readers = (['all', 'last', 'new'] as const).map((from) =>
-        collect(log.read(`${root}.>`, from)),
-      );
+      const opened = (['all', 'last', 'new'] as const).map((from) => log.read(`${root}.>`, from));
+      const readers = opened.map(collect);
+      await Promise.all(opened.map(({ caughtUp }) => caughtUp));
       await put('a', '1');
       await until(() => readers.every(({ items }) => items.length === 1));
       await outage(async () => {

@@ -9,7 +9,7 @@ import { connectNats, type NatsBroker } from '#adapters/bus-nats/broker.ts';
 import { streams } from '#engine/model/subjects.ts';
 import type { Log, LogEntry } from '#engine/ports/log.ts';
 import { bytes, collect, fresh, text, until } from '#test/conformance/broker-world.ts';
-import { startTestInstallation } from '#test/support/installation.ts';
+import { startTestInstallation, type TestInstallation } from '#test/support/installation.ts';
 import { startTestNatsServer, type TestNatsServer } from '#test/support/nats-server.ts';
 
 let server: TestNatsServer;
@@ -213,23 +213,51 @@ describe('a reader', () => {
   }, 60_000);
 });
 
-describe('an agent that opens and reads', () => {
-  it('calls nothing that the server would deny', async () => {
-    const scope = 'edge.public';
-    const installation = await startTestInstallation([{ name: 'edge-1', scope }]);
-    try {
-      const agent = await installation.broker('edge-1');
-      const subject = `weir.default.control.${scope}`;
-      const reader = (await agent.log(streams.control)).read(`${subject}.>`, 'last');
-      const { items } = collect(reader);
-      const control = await installation.broker('control');
-      const log = await control.log(streams.control);
-      await log.append({ subject: `${subject}.snapshot`, data: bytes('late') });
-      await until(() => items.length === 1);
-      const said = await readFile(join(installation.home, 'nats', 'server.log'), 'utf8');
-      expect(said).not.toMatch(/Violation/);
-    } finally {
-      await installation.close();
-    }
+describe('an agent', () => {
+  const scope = 'edge.public';
+  const root = `weir.default.control.${scope}`;
+  let installation: TestInstallation;
+  let log: Log;
+  let items: LogEntry[];
+  const put = (name: string, value: string) =>
+    log.append({ subject: `${root}.${name}`, data: bytes(value) });
+
+  beforeAll(async () => {
+    installation = await startTestInstallation([{ name: 'edge-1', scope }]);
+    const agent = await installation.broker('edge-1');
+    // Before control is there: the stream does not exist yet.
+    items = collect((await agent.log(streams.control)).read(`${root}.>`, 'last')).items;
+    log = await (await installation.broker('control')).log(streams.control);
+  });
+  afterAll(() => installation.close());
+
+  it('opens and reads without a call that the server would deny', async () => {
+    await put('snapshot', '1');
+    await put('decision.split.x', '2');
+    await until(() => items.length === 2);
+    const said = await readFile(join(installation.home, 'nats', 'server.log'), 'utf8');
+    expect(said).not.toMatch(/Violation/);
+    expect(values(items)).toEqual(['1', '2']);
+  });
+
+  it('goes on when its consumer vanished, and hears nothing twice', async () => {
+    const control = await jetstreamManager(await installation.raw('control'));
+    for await (const { name } of control.consumers.list(streams.control))
+      await control.consumers.delete(streams.control, name);
+    await put('snapshot', '3');
+    await until(() => items.length >= 3);
+    expect(values(items)).toEqual(['1', '2', '3']);
+  });
+
+  it('hears what is in a stream made anew, though its numbers are lower', async () => {
+    const control = await jetstreamManager(await installation.raw('control'));
+    const { config } = await control.streams.info(streams.control);
+    await control.streams.delete(streams.control);
+    await control.streams.add(config);
+    expect(await put('snapshot', '4')).toBe(1);
+    await until(() => items.length >= 4);
+    await put('snapshot', '5');
+    await until(() => items.length >= 5);
+    expect(values(items)).toEqual(['1', '2', '3', '4', '5']);
   });
 });

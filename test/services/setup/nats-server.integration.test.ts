@@ -177,9 +177,9 @@ describe('addAgent', () => {
     const broker = await connecting;
     opened.push(broker);
     expect(broker.connected).toBe(true);
-    expect(lines).toEqual([
+    expect(lines[0]).toBe(
       `nats-server at ${server.url} refuses the credentials of edge-9; trying again until they are known there`,
-    ]);
+    );
   });
 
   it('says that no server is running', async () => {
