@@ -13,6 +13,8 @@ export type DecisionBody =
       readonly type: 'breaker';
       readonly target: string;
       readonly state: 'closed' | 'open' | 'halfOpen';
+      /** Half-open: the one agent that may send requests there. */
+      readonly prober?: string;
     }
   /**
    * Nobody gets in with this any more. `target` is `jti:x`, `sub:x`, `key:x`, `consumer:x`, `kid:x`, or `before:x` for tokens

@@ -43,6 +43,17 @@ export interface Sample {
   readonly reporter: 'source' | 'destination';
   readonly revision: number;
   readonly series: readonly Series[];
+  /** What single endpoints answered, for the fleet's breakers; absent where the data plane does not tell. */
+  readonly endpoints?: readonly EndpointSeries[];
+}
+
+/** Every try counts, retried ones too. */
+export interface EndpointSeries {
+  /** `namespace/service@version/address:port` */
+  readonly endpoint: string;
+  readonly requests: number;
+  /** 502, 503, 504 and transport failures: what the endpoint is to blame for. */
+  readonly failures: number;
 }
 
 export interface Series {

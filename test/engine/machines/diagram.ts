@@ -8,7 +8,7 @@ interface Edge {
 }
 
 export const mermaid = (machine: AnyStateMachine): string => {
-  const initial = String(machine.config.initial);
+  const initial = machine.root.initial.target[0]?.key ?? '';
   const edges = [
     ...transitionsOf(machine.root.on, 'any'),
     ...Object.values(machine.states).flatMap((state) => transitionsOf(state.on, state.key)),

@@ -13,14 +13,15 @@ export const document = `# The machines
 Decisions are made by two state machines (xstate). They are pure: events go in, absolute decisions and announcements come
 out, and what they remember is JSON. Control writes that down before it says anything, so it can be killed at any moment.
 The diagrams are generated from the machines (\`node test/engine/machines/diagrams.ts\`); a test keeps them current.
-A name in brackets is the guard that must hold. Events that only take note are left out, and so is "any tick", which
-ends a rollout when the policy itself names the new version as the baseline.
+A name in brackets is the guard that must hold. Events that only take note are left out.
 
 ## Rollout
 
 How a new version of a service earns its traffic; [canary.md](canary.md) says how it is judged.
 
 ${picture(mermaid(rolloutMachine))}
+
+A tick ends a rollout in any state once the policy itself names the new version as the baseline.
 
 | state | traffic of the new version | what it waits for |
 |---|---|---|
