@@ -1,18 +1,14 @@
 // What people write: every kind of policy document, its schema, and the types that follow from it.
 import Type, { type Static } from 'typebox';
-import {
-  authenticationSpec,
-  authorizationSpec,
-  consumerSpec,
-  peerAuthenticationSpec,
-} from './resources/access.ts';
+import { authorizationSpec, consumerSpec, peerAuthenticationSpec } from './resources/access.ts';
+import { authenticationSpec } from './resources/authentication.ts';
 import { gatewaySpec } from './resources/gateway.ts';
 import { pluginSpec } from './resources/plugin.ts';
 import { quotaSpec } from './resources/quota.ts';
 import { rolloutSpec } from './resources/rollout.ts';
 import { routeSpec } from './resources/route.ts';
 import { serviceSpec } from './resources/service.ts';
-import { labels, name, strict } from './schema.ts';
+import { about, labels, name, strict } from './schema.ts';
 
 export const apiVersion = 'weir.dev/v1';
 
@@ -33,10 +29,13 @@ export type Kind = keyof typeof specs;
 export const kinds = Object.keys(specs) as readonly Kind[];
 
 const metadata = strict({
-  name: name(),
-  namespace: name({ default: 'default' }),
-  labels: Type.Optional(labels()),
-  annotations: Type.Optional(labels()),
+  name: about('Unique among the resources of its kind and namespace.', name()),
+  namespace: about(
+    'Resources of one namespace find each other by name alone.',
+    name({ default: 'default' }),
+  ),
+  labels: about('For people and tools; Weir does not look at them.', Type.Optional(labels())),
+  annotations: about('For people and tools; Weir does not look at them.', Type.Optional(labels())),
 });
 
 const resource = <K extends Kind>(kind: K) =>

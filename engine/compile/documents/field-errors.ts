@@ -173,22 +173,25 @@ const kindOf = (value: unknown): string => {
   return typeof value === 'object' ? 'a mapping' : `the ${typeof value} ${show(value)}`;
 };
 
-/** What a field wants, in one sentence made from its schema. */
+/** What a field wants, in a few sentences made from its schema. */
 const describe = (node: Node): string => {
+  const { description, minimum, maximum, title, default: preset } = node;
   const parts: string[] = [];
-  if (typeof node['description'] === 'string') parts.push(node['description']);
-  const values = node['enum'] ?? (node['anyOf'] as Node[] | undefined)?.map((one) => one['const']);
-  if (Array.isArray(values)) parts.push(`It is one of ${list(values)}.`);
-  const { minimum, maximum } = node;
+  if (typeof description === 'string') parts.push(description);
+  const values = choicesOf(node);
+  if (values) parts.push(`It is one of ${list(values)}.`);
   if (typeof minimum === 'number' && typeof maximum === 'number')
     parts.push(`It goes from ${minimum} to ${maximum}.`);
+  if (title === 'duration') parts.push('Write a duration such as 300ms, 15s, 1m30s or 24h.');
   const properties = Object.keys((node['properties'] as Node | undefined) ?? {});
-  if (properties.length > 0 && parts.length === 0)
-    parts.push(`Its fields are ${list(properties)}.`);
-  if (typeof node['default'] === 'string' || typeof node['default'] === 'number')
-    parts.push(`Leave it out for ${node['default']}.`);
-  if (parts.length > 0) return parts.join(' ');
-  return typeof node['type'] === 'string'
-    ? `Write ${article(typeName(node['type']))}.`
-    : 'See docs/reference.';
+  if (properties.length > 0) parts.push(`Its fields are ${list(properties)}.`);
+  if (typeof preset === 'string' || typeof preset === 'number')
+    parts.push(`Leave it out for ${preset}.`);
+  return parts.length > 0 ? parts.join(' ') : `Write ${article(typeName(String(node['type'])))}.`;
+};
+
+const choicesOf = (node: Node): readonly unknown[] | undefined => {
+  if (Array.isArray(node['enum'])) return node['enum'];
+  const branches = node['anyOf'] as readonly Node[] | undefined;
+  return branches?.map((branch) => branch['const']);
 };

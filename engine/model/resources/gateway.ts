@@ -1,95 +1,175 @@
 // Gateway: what an edge listens on, and what it lets in.
 import Type from 'typebox';
-import { duration, host, name, needs, oneOf, port, strict } from '../schema.ts';
+import { about, duration, host, name, needs, oneOf, port, strict } from '../schema.ts';
 
 const certificate = strict({
-  /** PEM chain, leaf first: inline text, or a file that the agent reads. */
-  certificate: Type.Optional(Type.String()),
-  certificateFile: Type.Optional(Type.String()),
-  key: Type.Optional(Type.String()),
-  keyFile: Type.Optional(Type.String()),
-  /** Server names this certificate answers; default: the names inside it. */
-  serverNames: Type.Optional(Type.Array(host())),
+  certificate: about('Certificate chain as PEM text, leaf first.', Type.Optional(Type.String())),
+  certificateFile: about(
+    'File with the certificate chain, leaf first; the agent reads it.',
+    Type.Optional(Type.String()),
+  ),
+  key: about('Private key as PEM text.', Type.Optional(Type.String())),
+  keyFile: about('File with the private key; the agent reads it.', Type.Optional(Type.String())),
+  serverNames: about(
+    'Server names that get this certificate. Default: the names inside it.',
+    Type.Optional(Type.Array(host())),
+  ),
 });
 
 const tls = strict({
-  mode: oneOf(['Terminate', 'Passthrough'], { default: 'Terminate' }),
-  certificates: Type.Array(certificate, { default: [] }),
-  minVersion: oneOf(['1.2', '1.3'], { default: '1.2' }),
-  alpn: Type.Array(oneOf(['h2', 'http/1.1']), { default: ['h2', 'http/1.1'] }),
-  clientCertificate: Type.Optional(
-    needs(
-      'client-certificates',
-      strict({
-        mode: oneOf(['none', 'optional', 'required'], { default: 'required' }),
-        ca: Type.Optional(Type.String()),
-        caFile: Type.Optional(Type.String()),
-      }),
+  mode: about(
+    'Terminate decrypts here; Passthrough forwards the encrypted stream.',
+    oneOf(['Terminate', 'Passthrough'], { default: 'Terminate' }),
+  ),
+  certificates: about(
+    'Certificates to choose from by server name.',
+    Type.Array(certificate, { default: [] }),
+  ),
+  minVersion: about('Oldest TLS version to accept.', oneOf(['1.2', '1.3'], { default: '1.2' })),
+  alpn: about(
+    'Protocols to offer, best first.',
+    Type.Array(oneOf(['h2', 'http/1.1']), { default: ['h2', 'http/1.1'] }),
+  ),
+  clientCertificate: about(
+    'Whether callers must show a certificate, and who signs them.',
+    Type.Optional(
+      needs(
+        'client-certificates',
+        strict({
+          mode: about(
+            'none asks for nothing, optional checks what is shown, required insists.',
+            oneOf(['none', 'optional', 'required'], { default: 'required' }),
+          ),
+          ca: about('Certificates that sign callers, as PEM text.', Type.Optional(Type.String())),
+          caFile: about(
+            'File with the certificates that sign callers.',
+            Type.Optional(Type.String()),
+          ),
+        }),
+      ),
     ),
   ),
 });
 
 const listener = strict({
-  name: name(),
-  port: port(),
-  address: Type.String({ default: '0.0.0.0' }),
-  protocol: Type.Union(
-    [
-      Type.Literal('HTTP'),
-      needs('tls', Type.Literal('HTTPS')),
-      needs('tls-passthrough', Type.Literal('TLS')),
-      needs('tcp', Type.Literal('TCP')),
-    ],
-    { default: 'HTTP' },
+  name: about(
+    'Name of the listener, unique in the Gateway; `parentRefs` and `targetRefs` use it.',
+    name(),
   ),
-  hostname: Type.Optional(host()),
-  tls: Type.Optional(needs('tls', tls)),
-  /** Answer every plain request with a 308 to the same address under https. */
-  redirectToHttps: Type.Optional(needs('https-redirect', Type.Boolean())),
-  proxyProtocol: Type.Optional(needs('proxy-protocol', Type.Boolean())),
-  /** TCP and TLS pass-through listeners forward to this Service. */
-  backend: Type.Optional(
-    needs('tcp', strict({ service: name(), namespace: Type.Optional(name()) })),
+  port: about('Port to listen on.', port()),
+  address: about('Address to listen on.', Type.String({ default: '0.0.0.0' })),
+  protocol: about(
+    'HTTP and HTTPS take Routes; TLS (passed through) and TCP forward to `backend`.',
+    Type.Union(
+      [
+        Type.Literal('HTTP'),
+        needs('tls', Type.Literal('HTTPS')),
+        needs('tls-passthrough', Type.Literal('TLS')),
+        needs('tcp', Type.Literal('TCP')),
+      ],
+      { default: 'HTTP' },
+    ),
+  ),
+  hostname: about(
+    'Only hosts of this name or wildcard. Absent: every host.',
+    Type.Optional(host()),
+  ),
+  tls: about(
+    'Certificates and TLS settings of an HTTPS or TLS listener.',
+    Type.Optional(needs('tls', tls)),
+  ),
+  redirectToHttps: about(
+    'Answer every request with a 308 to the same address under https.',
+    Type.Optional(needs('https-redirect', Type.Boolean())),
+  ),
+  proxyProtocol: about(
+    'Expect the PROXY protocol in front of every connection.',
+    Type.Optional(needs('proxy-protocol', Type.Boolean())),
+  ),
+  backend: about(
+    'Service that a TCP or TLS listener forwards to.',
+    Type.Optional(
+      needs(
+        'tcp',
+        strict({
+          service: about('Name of the Service.', name()),
+          namespace: about(
+            "Namespace of the Service. Default: the Gateway's.",
+            Type.Optional(name()),
+          ),
+        }),
+      ),
+    ),
   ),
 });
 
 /** Defaults follow Envoy's edge settings. */
 const limits = strict(
   {
-    maxHeaderBytes: Type.Integer({ minimum: 1024, maximum: 1048576, default: 61440 }),
-    maxHeaders: Type.Integer({ minimum: 1, maximum: 10000, default: 100 }),
-    maxTargetBytes: Type.Integer({ minimum: 128, maximum: 65536, default: 8192 }),
-    /** From the first byte of a request to the end of its head. */
-    headerTimeout: duration({ default: '10s' }),
-    /** A keep-alive connection without a request. */
-    idleTimeout: duration({ default: '5m' }),
-    /** A request or response body without progress. */
-    bodyStallTimeout: duration({ default: '30s' }),
-    maxRequestsPerConnection: Type.Integer({
-      minimum: 0,
-      default: 0,
-      description: '0 means no limit.',
-    }),
-    maxConnections: Type.Integer({ minimum: 1, default: 10000 }),
+    maxHeaderBytes: about(
+      'Largest head of a request, in bytes.',
+      Type.Integer({ minimum: 1024, maximum: 1048576, default: 61440 }),
+    ),
+    maxHeaders: about(
+      'Most header lines of a request.',
+      Type.Integer({ minimum: 1, maximum: 10000, default: 100 }),
+    ),
+    maxTargetBytes: about(
+      'Longest path with query, in bytes.',
+      Type.Integer({ minimum: 128, maximum: 65536, default: 8192 }),
+    ),
+    headerTimeout: about(
+      'From the first byte of a request to the end of its head.',
+      duration({ default: '10s' }),
+    ),
+    idleTimeout: about(
+      'How long a keep-alive connection may wait for a request.',
+      duration({ default: '5m' }),
+    ),
+    bodyStallTimeout: about(
+      'How long a request or response body may stand still.',
+      duration({ default: '30s' }),
+    ),
+    maxRequestsPerConnection: about(
+      'Requests on one connection before it is closed. 0 means no limit.',
+      Type.Integer({
+        minimum: 0,
+        default: 0,
+      }),
+    ),
+    maxConnections: about(
+      'Open connections of one listener.',
+      Type.Integer({ minimum: 1, default: 10000 }),
+    ),
   },
   { default: {} },
 );
 
 export const gatewaySpec = strict({
-  listeners: Type.Array(listener, { minItems: 1, maxItems: 64 }),
-  limits,
-  /** Peers whose X-Forwarded-For is believed. Nobody by default. */
-  trustedProxies: Type.Array(Type.String({ description: 'CIDR block or address.' }), {
-    default: [],
-  }),
-  path: strict(
-    {
-      /** Istio's levels. */
-      normalization: oneOf(['None', 'Base', 'MergeSlashes', 'DecodeAndMergeSlashes'], {
-        default: 'MergeSlashes',
-      }),
-      encodedSlash: oneOf(['reject', 'keep', 'decode'], { default: 'reject' }),
-    },
-    { default: {} },
+  listeners: about('What to listen on.', Type.Array(listener, { minItems: 1, maxItems: 64 })),
+  limits: about("Limits of every connection; the defaults are Envoy's for an edge.", limits),
+  trustedProxies: about(
+    'Peers whose X-Forwarded-For is believed, as addresses or CIDR blocks. Nobody by default.',
+    Type.Array(Type.String(), {
+      default: [],
+    }),
+  ),
+  path: about(
+    'How paths are brought into the one form that routing, policies and services see.',
+    strict(
+      {
+        normalization: about(
+          "Istio's levels, each with those before it: Base removes dot segments, MergeSlashes doubled slashes, DecodeAndMergeSlashes decodes %2F and %5C first.",
+          oneOf(['None', 'Base', 'MergeSlashes', 'DecodeAndMergeSlashes'], {
+            default: 'MergeSlashes',
+          }),
+        ),
+        encodedSlash: about(
+          'What to do with %2F in a path: refuse the request, leave it, or decode it.',
+          oneOf(['reject', 'keep', 'decode'], { default: 'reject' }),
+        ),
+      },
+      { default: {} },
+    ),
   ),
 });
