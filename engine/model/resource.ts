@@ -38,26 +38,53 @@ const metadata = strict({
   annotations: about('For people and tools; Weir does not look at them.', Type.Optional(labels())),
 });
 
-const resource = <K extends Kind>(kind: K) =>
-  strict({
-    apiVersion: Type.Literal(apiVersion),
-    kind: Type.Literal(kind),
-    metadata,
-    spec: specs[kind],
-  });
+const resource = <K extends Kind>(kind: K, description: string) =>
+  strict(
+    {
+      apiVersion: about('The version of this format.', Type.Literal(apiVersion)),
+      kind: about('What the document is about.', Type.Literal(kind)),
+      metadata: about('Who it is.', metadata),
+      spec: about('What it says.', specs[kind]),
+    },
+    { description },
+  );
 
 /** Schema by kind; `Value.Default` fills in defaults, then `Value.Errors` judges. */
 export const resourceSchemas = {
-  Gateway: resource('Gateway'),
-  Service: resource('Service'),
-  Route: resource('Route'),
-  Authentication: resource('Authentication'),
-  Authorization: resource('Authorization'),
-  Consumer: resource('Consumer'),
-  Quota: resource('Quota'),
-  PeerAuthentication: resource('PeerAuthentication'),
-  Rollout: resource('Rollout'),
-  Plugin: resource('Plugin'),
+  Gateway: resource(
+    'Gateway',
+    'What an edge listens on, and what it lets in. Routes attach to it; the agents of its scope `edge.<name>` open its listeners.',
+  ),
+  Service: resource(
+    'Service',
+    'A destination: its versions and endpoints, and how to reach them. Traffic of a Service with versions is shared by its split: all of it goes to the baseline until a Rollout decides otherwise.',
+  ),
+  Route: resource(
+    'Route',
+    'Which requests go where, and what happens to them on the way. A request belongs to the rules of the most specific host, and of these to the most specific one: exact path, pattern, longest prefix, method, number of headers, number of query parameters, then name and place. If no rule of its host matches, those of wider hosts are asked.',
+  ),
+  Authentication: resource(
+    'Authentication',
+    'How callers prove who they are. Without any, everybody is nobody. While one cannot be enforced, what it protects answers 503.',
+  ),
+  Authorization: resource(
+    'Authorization',
+    'What callers may do. Policies of mesh, gateway, listener, route and rule add up. While one cannot be enforced, what it protects answers 503.',
+  ),
+  Consumer: resource('Consumer', 'A known caller: its credentials, hashed, and its groups.'),
+  Quota: resource(
+    'Quota',
+    'How much a caller may ask for. Quotas of mesh, gateway, listener, route and rule add up.',
+  ),
+  PeerAuthentication: resource(
+    'PeerAuthentication',
+    'Whether workloads must talk to each other with certificates.',
+  ),
+  Rollout: resource(
+    'Rollout',
+    'How a new version of a Service earns its traffic: step by step, each one with evidence from live requests.',
+  ),
+  Plugin: resource('Plugin', "A user's filter module, and where it applies."),
 } as const satisfies { readonly [K in Kind]: unknown };
 
 type Of<K extends Kind> = Static<(typeof resourceSchemas)[K]>;

@@ -82,9 +82,12 @@ export const authorizationSpec = strict({
       strict({
         from: about(
           'Any of these sources. Members of one source hold together, values of a member are alternatives. An empty list matches nothing.',
-          Type.Optional(Type.Array(strict({ source }))),
+          Type.Optional(Type.Array(strict({ source: about('Who sends the request.', source) }))),
         ),
-        to: about('Any of these operations.', Type.Optional(Type.Array(strict({ operation })))),
+        to: about(
+          'Any of these operations.',
+          Type.Optional(Type.Array(strict({ operation: about('What is asked for.', operation) }))),
+        ),
         when: about(
           'All of these conditions.',
           Type.Optional(

@@ -37,7 +37,11 @@ const issuer = strict({
   ),
   jwks: about(
     'Keys, inline: a JSON Web Key Set. An issuer has exactly one of jwks, jwksFile, jwksUri and discovery.',
-    Type.Optional(Type.Object({ keys: Type.Array(Type.Record(Type.String(), Type.Unknown())) })),
+    Type.Optional(
+      Type.Object({
+        keys: about('Public keys.', Type.Array(Type.Record(Type.String(), Type.Unknown()))),
+      }),
+    ),
   ),
   jwksFile: about(
     'File with the keys; control reads it, relative to its home directory.',
