@@ -7,6 +7,7 @@ import type { BusMessage, Subscription } from '#engine/ports/bus.ts';
 import type { KeyNews } from '#engine/ports/keys.ts';
 import type { LogEntry } from '#engine/ports/log.ts';
 import { Queue } from '#engine/ports/queue.ts';
+import { expiredRevocations } from './api/revocations.ts';
 import { decodeJson, encodeJson } from './codec.ts';
 import type { Happening, RememberedWorkload } from './fleet.ts';
 import { openAck, openHeartbeat, openSample } from './intake.ts';
@@ -18,6 +19,8 @@ import type { Folded } from './policy-log.ts';
 const COALESCE_MS = 50;
 /** Two ticks of a second this far apart mean that the process stood still. */
 const STALL_MS = 3_000;
+/** Revocations whose time is over are looked for this often. */
+const SWEEP_MS = 30_000;
 /** The same complaint of the same agent is an event only so often. */
 const REPEAT_EVENT_MS = 10_000;
 
@@ -33,6 +36,7 @@ export class Duties {
   #leaderRevision = 0;
   #controlLast = 0;
   #recorded = '';
+  #sweptMs = 0;
 
   constructor(config: ControlConfig, deps: ControlDeps, parts: Parts, serve: () => Subscription) {
     this.#config = config;
@@ -204,6 +208,15 @@ export class Duties {
     if (this.#isOutrun(term)) await leadership.renounce();
     if (ring.isUntidy) await this.renew();
     await rollouts.tick();
+    await this.#forgetExpired(nowMs);
+  }
+
+  /** What a revocation shut out has expired by itself meanwhile. */
+  async #forgetExpired(nowMs: number): Promise<void> {
+    if (nowMs - this.#sweptMs < SWEEP_MS) return;
+    this.#sweptMs = nowMs;
+    const expired = expiredRevocations(this.#parts.ring.standing, this.#deps.time.now());
+    if (expired.length > 0) await this.#parts.ring.withdraw(expired, 'its time is over');
   }
 
   /**
@@ -211,15 +224,14 @@ export class Duties {
    * the control stream.
    */
   async pulse(): Promise<number> {
-    const { policyLog, controlLog, eventLog, policy, leadership, subjects } = this.#parts;
+    const { controlLog, eventLog, policy, leadership, subjects } = this.#parts;
     const { broker, time } = this.#deps;
     if (!broker.connected) return 0;
-    const [policyLast, controlLast, eventLast] = await Promise.all([
-      policyLog.lastSequence(),
+    const [{ lastSequence: policyLast, isWhole }, controlLast, eventLast] = await Promise.all([
+      policy.verify(),
       controlLog.lastSequence(),
       eventLog.lastSequence(),
     ]);
-    const isWhole = policy.verify(policyLast);
     const term = leadership.term;
     if (!term) return controlLast;
     if (!isWhole) await policy.restore();

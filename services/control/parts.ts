@@ -53,7 +53,6 @@ export interface Parts {
   readonly subjects: Subjects;
   readonly controlLog: Log;
   readonly eventLog: Log;
-  readonly policyLog: Log;
   readonly policy: PolicyLog;
   readonly published: Published;
   readonly publisher: Publisher;
@@ -157,7 +156,6 @@ export const assemble = async (
     subjects,
     controlLog,
     eventLog,
-    policyLog,
     policy,
     published,
     publisher,

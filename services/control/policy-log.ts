@@ -99,18 +99,21 @@ export class PolicyLog {
     void this.#follow(this.#reader);
   }
 
-  /** The stream is known to be that far: read again if the watch has missed something. False if it has lost entries. */
-  verify(lastSequence: number): boolean {
-    if (lastSequence < this.#sequence) {
+  /**
+   * Reads again if the watch has missed something. Answers with the last sequence of the stream, and whether it still has
+   * everything that we have seen.
+   */
+  async verify(): Promise<{ readonly lastSequence: number; readonly isWhole: boolean }> {
+    // What comes while we ask may be ahead of the answer.
+    const seen = this.#sequence;
+    const lastSequence = await this.#log.lastSequence();
+    const isWhole = lastSequence >= seen;
+    if (isWhole) this.#reader?.verify(lastSequence);
+    else {
       this.#sequence = 0;
-      this.#onError(
-        'policy log',
-        new Error('the stream is shorter than it was: it has lost its memory'),
-      );
-      return false;
+      this.#onError('policy log', new Error('the stream is shorter than it was'));
     }
-    this.#reader?.verify(lastSequence);
-    return true;
+    return { lastSequence, isWhole };
   }
 
   /** Writes what is known here to a stream that has lost it. */

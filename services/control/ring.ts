@@ -131,17 +131,21 @@ export class Ring {
     });
   }
 
-  async withdraw(id: string, reason: string): Promise<void> {
+  async withdraw(ids: readonly string[], reason: string): Promise<void> {
     await this.#alone(async () => {
       this.#deps.leadership.require();
-      await this.#deps.book.withdraw(id, reason);
-      this.#deps.events.tell({ type: 'decision.retired', subject: id, data: { reason } });
+      for (const id of ids) await this.#retire(id, reason);
     });
     await this.refresh();
   }
 
+  async #retire(id: string, reason: string): Promise<void> {
+    await this.#deps.book.withdraw(id, reason);
+    this.#deps.events.tell({ type: 'decision.retired', subject: id, data: { reason } });
+  }
+
   async #compileAndPublish(): Promise<void> {
-    const { policy, publisher, book, events } = this.#deps;
+    const { policy, publisher, events } = this.#deps;
     this.#isBehind = true;
     const result = this.#compile(policy.state);
     this.#result = result;
@@ -155,11 +159,7 @@ export class Ring {
     this.#saidRevision = revision;
     for (const scope of changed)
       events.tell({ type: 'snapshot.published', subject: scope, data: { scope, revision } });
-    for (const id of result.retired) {
-      const reason = 'the policy itself says the same';
-      await book.withdraw(id, reason);
-      events.tell({ type: 'decision.retired', subject: id, data: { reason } });
-    }
+    for (const id of result.retired) await this.#retire(id, 'the policy itself says the same');
     this.#isBehind = false;
     this.#owesSnapshot = false;
   }

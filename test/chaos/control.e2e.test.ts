@@ -2,7 +2,13 @@
 // in-process ones that verify, fold and ack; their traffic is made up, one sample a second.
 // WEIR_CHAOS_ROUNDS sets how often the leader is taken away (default 3).
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { ApplyAnswer, FleetAnswer, RolloutAnswer, RolloutStatus } from '#engine/model/api.ts';
+import type {
+  ApplyAnswer,
+  ErrorAnswer,
+  FleetAnswer,
+  RolloutAnswer,
+  RolloutStatus,
+} from '#engine/model/api.ts';
 import type { Event } from '#engine/model/event.ts';
 import { streams, subjects } from '#engine/model/subjects.ts';
 import type { Series } from '#engine/model/telemetry.ts';
@@ -71,11 +77,14 @@ const isLeading = async ({ url }: ControlProcess): Promise<boolean> => {
   }
 };
 
-const apply = (url: string, text: string, wait = false): Promise<ApplyAnswer> =>
-  place.post(url, '/v1/policy', {
+const apply = async (url: string, text: string, wait = false): Promise<ApplyAnswer> => {
+  const answer = await place.post<ApplyAnswer & ErrorAnswer>(url, '/v1/policy', {
     documents: [{ file: 'policy.yaml', text }],
     ...(wait ? { wait: { percent: 100, timeoutMs: 10_000 } } : {}),
   });
+  if ('error' in answer) throw new Error(JSON.stringify(answer));
+  return answer;
+};
 
 const statusOf = async (url: string): Promise<RolloutStatus | undefined> => {
   const { rollouts } = await place.get<RolloutAnswer>(url, '/v1/rollouts');
@@ -127,7 +136,7 @@ describe('a control plane of two', () => {
       else leader.resume();
       expect(await isLeading(other)).toBe(true);
     }
-    console.log(`takeovers: ${takeovers.map((ms) => Math.round(ms)).join(', ')} ms`);
+    process.stdout.write(`takeovers: ${takeovers.map(Math.round).join(', ')} ms\n`);
     expect(Math.max(...takeovers)).toBeLessThan(TAKEOVER_MS);
 
     await eventually(

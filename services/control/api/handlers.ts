@@ -4,6 +4,7 @@ import type { Handlers } from './call.ts';
 import { createExplain } from './explain.ts';
 import { createFleetApi } from './fleet.ts';
 import { createPolicyApi } from './policy.ts';
+import { createRevocationApi } from './revocations.ts';
 import { createRolloutApi } from './rollouts.ts';
 import { createWait } from './wait.ts';
 
@@ -22,6 +23,7 @@ export const createHandlers = (
   const policy = createPolicyApi({ ...parts, time, waitUntilApplied });
   const fleet = createFleetApi({ ...parts, time });
   const rollouts = createRolloutApi({ ...parts, time });
+  const revocations = createRevocationApi({ ...parts, time });
   return {
     'policy.apply': policy.apply,
     'policy.diff': policy.diff,
@@ -31,6 +33,9 @@ export const createHandlers = (
     'policy.rollback': policy.rollback,
     'policy.explain': createExplain({ ...parts, clock: time }),
     'fleet.status': fleet.status,
+    'access.revoke': revocations.revoke,
+    'access.restore': revocations.restore,
+    'access.revocations': revocations.list,
     'rollout.status': rollouts.status,
     'rollout.start': rollouts.start,
     'rollout.promote': rollouts.promote,

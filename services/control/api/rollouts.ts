@@ -49,7 +49,7 @@ export const createRolloutApi = (deps: RolloutApiDeps) => {
         if (type === 'retry') return start(caller, request);
         if (type !== 'abort') throw broken(run);
         await run.reset(run.plan.versions);
-        await deps.ring.withdraw(splitId(run.plan), `abort by ${caller.name}: ${why}`);
+        await deps.ring.withdraw([splitId(run.plan)], `abort by ${caller.name}: ${why}`);
         return answer(run);
       }
       await run.handle({ type, nowMs: time.now(), by: caller.name, why });

@@ -130,3 +130,34 @@ describe('the last good version', () => {
     expect(withLastGood(log.state, [route]).replaced).toEqual([]);
   });
 });
+
+describe('a stream that is asked how far it is', () => {
+  it('is not taken for shorter when a commit comes while it answers', async () => {
+    const hub = createMemoryHub();
+    const real = await hub.connect().log(streams.policy);
+    const answers = Promise.withResolvers<void>();
+    const complaints: string[] = [];
+    const log = new PolicyLog(
+      {
+        ...real,
+        lastSequence: async () => {
+          const last = await real.lastSequence();
+          await answers.promise;
+          return last;
+        },
+      },
+      subjects(),
+      (where) => complaints.push(where),
+    );
+    await log.load();
+    await put(log, 'a');
+    const asked = log.verify();
+    await settle(2);
+    await put(log, 'b');
+    answers.resolve();
+    expect(await asked).toMatchObject({ isWhole: true });
+    await put(log, 'c');
+    expect(log.state.revision).toBe(3);
+    expect(complaints).toEqual([]);
+  });
+});

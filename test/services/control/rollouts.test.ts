@@ -205,7 +205,7 @@ describe('killed in any state, a rollout', () => {
     expect(edge.weight(SERVICE, 'v1.1')).toBe(errors > 0 ? 0 : 10_000);
   });
 
-  it('every second of its life, loses no step and doubles none', async () => {
+  it('every second of its life, loses no step and doubles none', { timeout: 60_000 }, async () => {
     await ship();
     for (let second = 0; second < 90; second += 1) {
       if ((await world.rollout()).state === 'succeeded') break;
