@@ -14,7 +14,7 @@ import { keyAddressesOf } from './build/authentication.ts';
 import { groupWorkloads } from './build/group-workloads.ts';
 import { rolloutPlan } from './build/rollouts.ts';
 import { ownFindings } from './checks/own-checks.ts';
-import { checkGatewayNames, checkReferences } from './checks/references.ts';
+import { checkNames, checkReferences } from './checks/references.ts';
 import { type Drafts, draftsOf } from './drafts.ts';
 import { Findings } from './findings.ts';
 import { plansOf } from './plans.ts';
@@ -55,7 +55,7 @@ export const compile = (input: CompileInput): Compiled => {
   const groups = groupWorkloads(input.workloads);
   for (const draft of drafts.all)
     for (const finding of ownFindings(draft)) findings.add(draft, finding);
-  checkGatewayNames(drafts, findings);
+  checkNames(drafts, findings);
   const fleet = { groups, capabilities: input.capabilities };
   const landing = landingOf(drafts, fleet);
   checkFeatures(drafts, { landing, fleet, fetchesKeys: input.keys !== undefined, findings });

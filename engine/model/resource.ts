@@ -95,9 +95,9 @@ export type Authentication = Of<'Authentication'>;
 export type Authorization = Of<'Authorization'>;
 export type Consumer = Of<'Consumer'>;
 export type Quota = Of<'Quota'>;
-export type PeerAuthentication = Of<'PeerAuthentication'>;
+type PeerAuthentication = Of<'PeerAuthentication'>;
 export type Rollout = Of<'Rollout'>;
-export type Plugin = Of<'Plugin'>;
+type Plugin = Of<'Plugin'>;
 /** A document that has passed its schema, defaults filled in. */
 export type Resource =
   | Gateway
@@ -113,5 +113,3 @@ export type Resource =
 
 /** `Kind/namespace/name`: unique in a policy set. */
 export type ResourceId = `${Kind}/${string}/${string}`;
-export const resourceId = (resource: Pick<Resource, 'kind' | 'metadata'>): ResourceId =>
-  `${resource.kind}/${resource.metadata.namespace}/${resource.metadata.name}`;

@@ -4,7 +4,7 @@ import { type Documents, type File, readDocuments } from '#engine/compile/read-d
 import type { Feature } from '#engine/model/features.ts';
 import type { Workload } from '#engine/model/telemetry.ts';
 
-export const devKeys = JSON.stringify({
+const devKeys = JSON.stringify({
   keys: [
     {
       kty: 'OKP',

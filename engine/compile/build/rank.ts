@@ -32,7 +32,7 @@ export const rankOf = ({ path, methods, headers, query, cookies }: Match): Rank 
   -cookies.length,
 ];
 
-export const compareRanks = (a: Rank, b: Rank): number => {
+const compareRanks = (a: Rank, b: Rank): number => {
   for (const [index, value] of a.entries()) {
     const difference = value - (b[index] ?? 0);
     if (difference !== 0) return difference;

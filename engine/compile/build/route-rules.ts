@@ -19,7 +19,7 @@ export type RuleSpec = Route['spec']['rules'][number];
 type MatchSpec = NonNullable<RuleSpec['matches']>[number];
 
 /** A rule without the policies that apply to it. */
-export type BareRule = Omit<Rule, 'authentications' | 'authorizations' | 'quotas'>;
+type BareRule = Omit<Rule, 'authentications' | 'authorizations' | 'quotas'>;
 
 export interface RouteRule extends Ranked {
   readonly draft: Draft<'Route'>;

@@ -21,7 +21,7 @@ export const baselineOf = ({ spec }: Service): string | undefined =>
   spec.baseline ?? spec.versions[0]?.name;
 
 /** The version on trial: the newest, listed after the baseline. */
-export const candidateOf = (service: Service): string | undefined => {
+const candidateOf = (service: Service): string | undefined => {
   const names = service.spec.versions.map(({ name }) => name);
   const last = names.at(-1);
   return last === baselineOf(service) ? undefined : last;

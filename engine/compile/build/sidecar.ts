@@ -23,7 +23,7 @@ export interface WorkloadGroup {
   readonly replicas: readonly Workload[];
 }
 
-export const INBOUND_PORT = 15006;
+const INBOUND_PORT = 15006;
 
 let inbound: Listener | undefined;
 /** With the defaults of a Gateway's listener. */

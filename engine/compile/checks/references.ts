@@ -2,12 +2,13 @@
 // is named, and the resource that names it cannot be used either.
 import type { DiagnosticCode } from '../../model/diagnostic.ts';
 import type { Kind } from '../../model/resource.ts';
+import { consumerName } from '../build/policies.ts';
 import type { Path } from '../documents/path.ts';
 import { didYouMean } from '../documents/suggest.ts';
 import type { Drafts } from '../drafts.ts';
 import type { AnyDraft, Draft, Findings } from '../findings.ts';
 
-export interface Reference<K extends Kind> {
+interface Reference<K extends Kind> {
   readonly kind: K;
   readonly namespace: string;
   readonly name: string;
@@ -16,7 +17,7 @@ export interface Reference<K extends Kind> {
 }
 
 /** The usable resource, or undefined and a finding. */
-export const follow = <K extends Kind>(
+const follow = <K extends Kind>(
   from: AnyDraft,
   reference: Reference<K>,
   { drafts, findings }: { readonly drafts: Drafts; readonly findings: Findings },
@@ -59,20 +60,39 @@ export const checkReferences = (context: Context): void => {
   for (const rollout of context.drafts.of('Rollout')) checkRolloutReferences(rollout, context);
 };
 
-/** A scope is named after its gateway alone, so a name serves one namespace only. */
-export const checkGatewayNames = (drafts: Drafts, findings: Findings): void => {
-  const first = new Map<string, Draft<'Gateway'>>();
-  for (const gateway of drafts.of('Gateway')) {
-    const { name } = gateway.resource.metadata;
+/** Agents find their gateway, and policies a consumer, by a name that has no namespace in it. */
+export const checkNames = (drafts: Drafts, findings: Findings): void => {
+  reportShared(drafts.of('Gateway'), ({ resource }) => resource.metadata.name, {
+    findings,
+    path: ['metadata', 'name'],
+    why: 'agents find their gateway by name',
+  });
+  reportShared(drafts.of('Consumer'), consumerName, {
+    findings,
+    path: ['spec', 'username'],
+    why: 'consumers are known by name',
+  });
+};
+
+const reportShared = <K extends Kind>(
+  drafts: readonly Draft<K>[],
+  nameOf: (draft: Draft<K>) => string,
+  options: { readonly findings: Findings; readonly path: Path; readonly why: string },
+): void => {
+  const first = new Map<string, Draft<K>>();
+  for (const draft of drafts) {
+    const name = nameOf(draft);
     const other = first.get(name);
-    if (!other) first.set(name, gateway);
-    else
-      findings.add(gateway, {
-        code: 'ERR_RESOURCE_DUPLICATE',
-        path: ['metadata', 'name'],
-        message: `${other.id} has the same name, and agents find their gateway by name`,
-        hint: 'Give one of them another name.',
-      });
+    if (!other) {
+      first.set(name, draft);
+      continue;
+    }
+    options.findings.add(draft, {
+      code: 'ERR_RESOURCE_DUPLICATE',
+      path: options.path,
+      message: `${other.id} has the same name "${name}", and ${options.why}`,
+      hint: 'Give one of them another name.',
+    });
   }
 };
 

@@ -1,7 +1,7 @@
 // Finds the name that somebody probably meant.
 
 /** The nearest of the names, if it is near enough to be a slip of the fingers. */
-export const nearest = (text: string, names: Iterable<string>): string | undefined => {
+const nearest = (text: string, names: Iterable<string>): string | undefined => {
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(text.length / 3)) + 1;
   if (text.length > 64) return undefined;

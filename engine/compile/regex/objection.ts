@@ -4,7 +4,7 @@ import { automatonOf } from './automaton.ts';
 import { hasManyWays } from './many-ways.ts';
 import { PatternError, parsePattern } from './syntax.ts';
 
-export const MAX_PATTERN = 1024;
+const MAX_PATTERN = 1024;
 
 export interface Objection {
   /** The end of a sentence about the pattern. */

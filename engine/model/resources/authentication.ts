@@ -2,7 +2,7 @@
 import Type from 'typebox';
 import { about, duration, headerName, needs, oneOf, strict, targetRef } from '../schema.ts';
 
-export const jwtAlgorithms = [
+const jwtAlgorithms = [
   'RS256',
   'RS384',
   'RS512',

@@ -48,6 +48,10 @@ const analysis = strict(
       Type.Number({ minimum: 0, maximum: 1, default: 0.003 }),
     ),
     latency: about('Whether response times count.', oneOf(['on', 'off'], { default: 'on' })),
+    warmUp: about(
+      'For so long from its first traffic on, response times are not held against the new version: processes start cold. Errors are.',
+      duration({ default: '3s' }),
+    ),
     maxLatencyRatio: about(
       'Rollback needs proof that more than this many times the share of the baseline is slow.',
       Type.Number({ minimum: 1, default: 1.25 }),

@@ -118,7 +118,7 @@ const backend = strict({
   ),
 });
 
-export const retryConditions = [
+const retryConditions = [
   '5xx',
   'gateway-error',
   'connect-failure',
