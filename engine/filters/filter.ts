@@ -2,11 +2,13 @@
 import type { Rule, Snapshot } from '../model/snapshot.ts';
 import type { Exchange, Respond, ResponseView } from '../pipeline/exchange.ts';
 import type { Clock, Random } from '../ports/clock.ts';
-import type { Revocations } from './revocations.ts';
+import type { Credential, Revocations } from './revocations.ts';
 
 /** The exchange as filters see it: with the decisions that were in force when the request came in. */
 export interface FilterExchange extends Exchange {
   readonly revocations: Revocations;
+  /** What let the caller in: one for each policy that asked. */
+  readonly credentials: Credential[];
   /** Wait so many milliseconds before forwarding. */
   delayMs: number;
   /** Query parameters that the upstream does not get to see. */

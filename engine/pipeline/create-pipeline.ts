@@ -55,6 +55,14 @@ export class WeirPipeline implements Pipeline {
     return /[^a-z0-9-]/.test(name) && names.has(canonicalHeader(name));
   }
 
+  isRevoked(exchange: Exchange): boolean {
+    if (!(exchange instanceof LiveExchange) || this.revocations.size === 0) return false;
+    const nowMs = this.compiled.deps.clock.now();
+    return exchange.credentials.some(
+      (credential) => this.revocations.find(credential, nowMs) !== undefined,
+    );
+  }
+
   handle(request: RequestView, requestId: string): Outcome | Promise<Outcome> {
     const plan = this.match(request);
     if (plan === undefined) return notFound(request);

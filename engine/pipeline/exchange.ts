@@ -102,6 +102,11 @@ export interface Pipeline {
    * `Connection` cannot name it. Covers every spelling (`x_user.id` is `x-user-id`). `name` in lower case.
    */
   isProtectedHeader(name: string): boolean;
+  /**
+   * Whether what let this exchange in has been revoked since. Asked about exchanges that are still open (streams, WebSockets)
+   * after an activation; those of the old pipeline are known to the new one.
+   */
+  isRevoked?(exchange: Exchange): boolean;
   /** Steps 5 to 13 of the request's way. Synchronous unless a filter must wait. */
   handle(request: RequestView, requestId: string): Outcome | Promise<Outcome>;
   /**

@@ -1,6 +1,6 @@
 // The one object that exists per request. All members are set in the constructor, so every exchange has one shape.
 import type { FilterExchange } from '../filters/filter.ts';
-import type { Revocations } from '../filters/revocations.ts';
+import type { Credential, Revocations } from '../filters/revocations.ts';
 import type { Rule } from '../model/snapshot.ts';
 import type { RequestView } from './exchange.ts';
 import type { RulePlan } from './rule-plan.ts';
@@ -19,6 +19,7 @@ export class LiveExchange implements FilterExchange {
   readonly removeHeaders: string[] = [];
   readonly responseHeaders: string[] = [];
   readonly removeResponseHeaders: string[] = [];
+  readonly credentials: Credential[] = [];
   notes: Record<string, string> | undefined = undefined;
   /** Milliseconds of injected delay. */
   delayMs = 0;

@@ -21,6 +21,7 @@ export const exchange = (
   removeResponseHeaders: [],
   notes: undefined,
   revocations: createRevocations(standingRevocations([]), []),
+  credentials: [],
   delayMs: 0,
   hiddenQuery: undefined,
   ...facts,

@@ -131,6 +131,7 @@ const adopt = (exchange: FilterExchange, identity: Identity): void => {
   exchange.consumer = identity.consumer;
   exchange.groups = identity.groups;
   exchange.claims = identity.claims;
+  exchange.credentials.push(identity.credential);
   const { headers } = identity;
   for (let i = 0; i < headers.length; i += 2)
     putHeader(exchange.setHeaders, headers[i] ?? '', headers[i + 1] ?? '');

@@ -152,6 +152,18 @@ describe('the verdict', () => {
     expect(verdict.evidence.culprits).toContain('latency-p99');
   });
 
+  it('does not hold a cold start against the new version, but errors', () => {
+    const warm = { ...plan, analysis: { ...plan.analysis, warmUpMs: 5000 } };
+    const cold = (more: Partial<ArmSecond>) =>
+      canaryAndBaseline((second) => ({
+        buckets: second < 5 ? [60, 50] : spread(50, second % 2),
+        ...more,
+      }));
+    expect(watch(cold({}), { until: 'fail' }).seconds).toBeLessThan(5);
+    expect(watch(cold({}), { seconds: 60, plan: warm }).verdict.outcome).not.toBe('fail');
+    expect(watch(cold({ errors: 10 }), { until: 'fail', plan: warm }).seconds).toBeLessThan(5);
+  });
+
   it('does not look at latency where the plan says so', () => {
     const blind = { ...plan, analysis: { ...plan.analysis, latency: 'off' as const } };
     const { verdict } = watch(

@@ -1,9 +1,13 @@
 import { createHash } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { DecisionBody } from '#engine/model/decision.ts';
 import type { Snapshot } from '#engine/model/snapshot.ts';
+import { createPipeline } from '#engine/pipeline/create-pipeline.ts';
+import type { Exchange } from '#engine/pipeline/exchange.ts';
 import { pipelineDeps } from '#test/support/pipeline-deps.ts';
+import { requestView } from '#test/support/request-view.ts';
 import { answered, serve } from '#test/support/serve.ts';
-import { rule } from '#test/support/snapshot.ts';
+import { planeView, rule, snapshot } from '#test/support/snapshot.ts';
 import { ISSUER, issuerPlan, type KeyPair, keyPair, NOW_S, sign } from '#test/support/tokens.ts';
 
 let es: KeyPair;
@@ -125,5 +129,22 @@ describe('a revocation', () => {
     expect((await request(alice1)).type).toBe('respond');
     request.decide(revoke(target, 0));
     expect((await request(alice1)).type).toBe('forward');
+  });
+
+  it('names the open exchanges of its victim, and only those', async () => {
+    const deps = pipelineDeps();
+    const of = snapshot(world());
+    const before = createPipeline(planeView(of), deps);
+    const open = new Map<string, Exchange>();
+    for (const [name, facts] of Object.entries(await callers())) {
+      const { exchange } = await before.handle(requestView(facts), 'r');
+      if (exchange) open.set(name, exchange);
+    }
+    const revoked = (decisions: readonly DecisionBody[]) => {
+      const after = createPipeline(planeView(of, { decisions }), deps, before);
+      return [...open].filter(([, exchange]) => after.isRevoked(exchange)).map(([name]) => name);
+    };
+    expect(revoked([])).toEqual([]);
+    expect(revoked([revoke('sub:alice'), revoke('key:k2')])).toEqual(['alice1', 'alice2', 'key2']);
   });
 });
