@@ -73,6 +73,7 @@ export const judge = (
   const next: AnalysisState = {
     ...state,
     clockMs: Math.max(state.clockMs, facts.nowMs),
+    ...(state.trafficMs === undefined && facts.step > 0 ? { trafficMs: facts.startedMs } : {}),
     samplesJudged: state.samples,
     heardMs: heard ? facts.nowMs : state.heardMs,
   };

@@ -46,7 +46,7 @@ export const count = (
     const metric = `errors:${rule}`;
     if (tests[metric] || Object.keys(tests).length < rulesKept) add(tests, metric, ruleCounts);
   }
-  if (state.edges && state.plan.analysis.latency === 'on')
+  if (state.edges && isWarm(state, startMs))
     for (const metric of latencyMetrics) {
       const edge = state.edges[metric];
       add(
@@ -66,6 +66,13 @@ export const count = (
     recent: addRecent(state, canary, baseline, startMs),
     samples: state.samples + 1,
   };
+};
+
+/** The same windows are left out for both versions, whatever they held. */
+const isWarm = ({ plan: { analysis }, trafficMs }: AnalysisState, startMs: number): boolean => {
+  const { latency, warmUpMs = 0 } = analysis;
+  if (latency === 'off' || warmUpMs === 0) return latency === 'on';
+  return trafficMs !== undefined && startMs >= trafficMs + warmUpMs;
 };
 
 const counts = (canary: ArmSums, baseline: ArmSums, bad: (arm: ArmSums) => number): Counts => ({

@@ -14,6 +14,8 @@ export interface AnalysisState {
   /** The rules as they were when the rollout began: changing them in its middle would void the error bounds. */
   readonly plan: FrozenPlan;
   readonly startedMs: number;
+  /** When the new version got its first traffic, as far as judged. */
+  readonly trafficMs?: number;
   /** Control's clock at the last judgement: bounds what a wild agent clock can do. */
   readonly clockMs: number;
   /** Buckets whose upper edges are the latency thresholds; absent until enough of the baseline has been seen. */

@@ -32,6 +32,8 @@ export interface AnalysisPlan {
   /** d1 */
   readonly promoteErrorRate: number;
   readonly latency: 'on' | 'off';
+  /** From the first traffic on, latency is no evidence for so long. Default 0. */
+  readonly warmUpMs?: number;
   readonly maxLatencyRatio: number;
   readonly promoteLatencyRatio: { readonly p90: number; readonly p99: number };
 }

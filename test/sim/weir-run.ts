@@ -39,6 +39,7 @@ export const planOf = (changes: Partial<RolloutPlan> = {}): RolloutPlan => ({
     promoteErrorRatio: 2,
     promoteErrorRate: 0.003,
     latency: 'on',
+    warmUpMs: 3000,
     maxLatencyRatio: 1.25,
     promoteLatencyRatio: { p90: 1.5, p99: 2 },
   },
