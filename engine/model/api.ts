@@ -92,6 +92,24 @@ export const rolloutRequest = Type.Object(
   },
   closed,
 );
+/** `jti:x`, `sub:x`, `key:x`, `consumer:x`, `kid:x`, or `before:x` for tokens issued before x (milliseconds since 1970). */
+const revocationTarget = Type.String({
+  pattern: '^((jti|sub|key|consumer|kid):.+|before:[0-9]+)$',
+  maxLength: 512,
+});
+export const revokeRequest = Type.Object(
+  {
+    target: revocationTarget,
+    /** How long it is kept: at least what is left of the life of what is revoked. Default 24 hours. */
+    ttlMs: Type.Optional(Type.Integer({ minimum: 1000, maximum: 31_622_400_000 })),
+    reason: Type.Optional(Type.String({ maxLength: 4096 })),
+  },
+  closed,
+);
+export const restoreRequest = Type.Object(
+  { target: revocationTarget, reason: Type.Optional(Type.String({ maxLength: 4096 })) },
+  closed,
+);
 export const emptyRequest = Type.Object({}, closed);
 
 export type ApplyRequest = Static<typeof applyRequest>;
@@ -101,6 +119,8 @@ export type HistoryRequest = Static<typeof historyRequest>;
 export type RollbackRequest = Static<typeof rollbackRequest>;
 export type ExplainRequest = Static<typeof explainRequest>;
 export type RolloutRequest = Static<typeof rolloutRequest>;
+export type RevokeRequest = Static<typeof revokeRequest>;
+export type RestoreRequest = Static<typeof restoreRequest>;
 export type WaitFor = Static<typeof waitFor>;
 
 export interface ApplyAnswer {
@@ -159,6 +179,15 @@ export interface AgentStatus
 
 export interface RolloutAnswer {
   readonly rollouts: readonly RolloutStatus[];
+}
+
+export interface RevocationAnswer {
+  readonly revocations: readonly {
+    readonly target: string;
+    readonly expiresMs: number;
+    readonly by: string;
+    readonly reason: string;
+  }[];
 }
 
 export interface RolloutStatus {
@@ -229,6 +258,24 @@ export const operations = {
     request: explainRequest,
   },
   'fleet.status': { method: 'GET', path: '/v1/fleet', role: 'viewer', request: emptyRequest },
+  'access.revoke': {
+    method: 'POST',
+    path: '/v1/revocations',
+    role: 'admin',
+    request: revokeRequest,
+  },
+  'access.restore': {
+    method: 'POST',
+    path: '/v1/revocations/restore',
+    role: 'admin',
+    request: restoreRequest,
+  },
+  'access.revocations': {
+    method: 'GET',
+    path: '/v1/revocations',
+    role: 'viewer',
+    request: emptyRequest,
+  },
   'rollout.status': {
     method: 'GET',
     path: '/v1/rollouts',

@@ -14,8 +14,11 @@ export const buckets = {
   ledger: 'weir-ledger',
 } as const;
 
-/** Decision targets, agent names and the like become one subject token each. */
-export const subjectToken = (text: string): string => text.replace(/[^A-Za-z0-9_-]/g, '_');
+/** Decision targets, agent names and the like become one subject token each, and different ones different tokens. */
+export const subjectToken = (text: string): string =>
+  text.replace(/[^A-Za-z0-9_-]/gu, (character) =>
+    Array.from(new TextEncoder().encode(character), (byte) => `=${byte.toString(16)}`).join(''),
+  );
 
 /** `*` stands for one token, `>` at the end for one or more. */
 export const matchesSubject = (filter: string, subject: string): boolean => {

@@ -7,6 +7,7 @@ import {
   type HistoryAnswer,
   type Operation,
   operations,
+  type RevocationAnswer,
   type RolloutAnswer,
 } from '#engine/model/api.ts';
 import { CliError, type ExitCode, exitCodes } from './exit.ts';
@@ -22,6 +23,9 @@ interface Answers {
   'policy.rollback': ApplyAnswer;
   'policy.explain': Explained;
   'fleet.status': FleetAnswer;
+  'access.revoke': RevocationAnswer;
+  'access.restore': RevocationAnswer;
+  'access.revocations': RevocationAnswer;
   'rollout.status': RolloutAnswer;
 }
 export type AnswerOf<O extends Operation> = O extends keyof Answers ? Answers[O] : RolloutAnswer;

@@ -7,6 +7,7 @@ import { devCommand } from './commands/dev.ts';
 import { eventsCommand } from './commands/events.ts';
 import { explainCommand } from './commands/explain.ts';
 import { deleteCommand, getCommand, historyCommand, rollbackCommand } from './commands/policy.ts';
+import { revokeCommand } from './commands/revoke.ts';
 import { rolloutCommand } from './commands/rollout.ts';
 import { statusCommand } from './commands/status.ts';
 import { tokenCommand } from './commands/token.ts';
@@ -64,6 +65,7 @@ const build = (program: Command, session: Session): void => {
     rollbackCommand(session),
     statusCommand(session),
     rolloutCommand(session),
+    revokeCommand(session),
     explainCommand(session),
     eventsCommand(session),
     tokenCommand(session),

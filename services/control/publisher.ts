@@ -46,30 +46,29 @@ export class Publisher {
     });
   }
 
-  /** Publishes to each scope whose snapshot differs from the last one. Answers with those scopes. */
+  /**
+   * Publishes to each scope whose snapshot differs from the last one. Answers with those scopes. What goes wrong for one
+   * scope does not hold up the others; it is thrown in the end.
+   */
   snapshots(revision: number, snapshots: ReadonlyMap<Scope, Snapshot>): Promise<readonly Scope[]> {
     return this.#alone(async () => {
-      const changed: Scope[] = [];
-      for (const [scope, snapshot] of snapshots) {
-        if (this.#stands(scope, snapshot)) continue;
-        await this.#snapshot(scope, revision, snapshot);
-        changed.push(scope);
-      }
-      return changed;
+      const stale = [...snapshots].filter(([scope, snapshot]) => !this.#stands(scope, snapshot));
+      await this.#each(stale, ([scope, snapshot]) => this.#snapshot(scope, revision, snapshot));
+      return stale.map(([scope]) => scope);
     });
   }
 
   /** To every scope that has the thing it is about. */
   decision(decision: StandingDecision, scopes: Iterable<Scope>): Promise<void> {
-    return this.#alone(async () => {
-      for (const scope of scopes) {
+    const { type, target } = decision.body;
+    return this.#alone(() =>
+      this.#each(scopes, async (scope) => {
         const basis = this.#deps.published.of(scope).snapshot?.revision;
-        if (basis === undefined) continue;
-        const { type, target } = decision.body;
+        if (basis === undefined) return;
         const subject = this.#deps.subjects.decision(scope, type, target);
         await this.#send(subject, { ...this.#header(scope), type: 'decision', basis, decision });
-      }
-    });
+      }),
+    );
   }
 
   /** Something was written to the stream: by whom? What a deposed leader or a stranger wrote is put right. */
@@ -91,6 +90,17 @@ export class Publisher {
     if (theirs === epoch) return 'ours';
     await this.#restore(entry.subject);
     return 'older';
+  }
+
+  async #each<T>(items: Iterable<T>, work: (item: T) => Promise<void>): Promise<void> {
+    const errors: unknown[] = [];
+    for (const item of items)
+      try {
+        await work(item);
+      } catch (error) {
+        errors.push(error);
+      }
+    if (errors.length > 0) throw errors[0];
   }
 
   /** Every term says everything anew once: above that, whatever a deposed leader still sends is too late. */

@@ -309,6 +309,42 @@ describe('weir rollout', () => {
   });
 });
 
+describe('weir revoke', () => {
+  const revocation = {
+    target: 'sub:ada',
+    expiresMs: 1_800_000_000_000,
+    by: 'operator:admin',
+    reason: 'lost',
+  };
+
+  it.each([
+    [['subject', 'ada'], { target: 'sub:ada', ttlMs: 86_400_000 }],
+    [
+      ['token', 'j1', '--for', '30m', '--reason', 'lost'],
+      { target: 'jti:j1', ttlMs: 1_800_000, reason: 'lost' },
+    ],
+    [['issuer-key', 'k1'], { target: 'kid:k1', ttlMs: 86_400_000 }],
+    [['before', '2026-11-23T12:00:00Z'], { target: 'before:1795435200000', ttlMs: 86_400_000 }],
+  ])('%j asks control', async (args, request) => {
+    const { run, seen } = await control({ 'access.revoke': { revocations: [revocation] } });
+    const { code, out } = await run('revoke', ...args);
+    expect(code).toBe(0);
+    expect(out).toBe('sub:ada  shut out until 2027-01-15T08:00:00Z by operator:admin: lost\n');
+    expect(seen.at(-1)).toMatchObject({ operation: 'access.revoke', request });
+  });
+
+  it.each([
+    [['before', 'yesterday'], 'is no moment'],
+    [['token', 'x', '--for', 'ever'], 'is no duration'],
+    [['undo', 'user', 'x'], 'There is no "user"'],
+  ])('%j is wrong usage', async (args, words) => {
+    const { run } = await control({});
+    const { code, error } = await run('revoke', ...args);
+    expect(code).toBe(2);
+    expect(error).toContain(words);
+  });
+});
+
 describe('weir events', () => {
   const event = {
     type: 'weir.rollout.stepped',

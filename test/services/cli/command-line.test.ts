@@ -38,6 +38,7 @@ describe('the command line', () => {
     'rollback',
     'status',
     'rollout',
+    'revoke',
     'explain',
     'events',
     'token',

@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { ApplyAnswer, RolloutAnswer } from '#engine/model/api.ts';
 import { buckets, streams, subjects } from '#engine/model/subjects.ts';
-import { all, bibby, route } from './documents.ts';
+import { all, bibby, gateway, rollout, route } from './documents.ts';
 import type { FakeAgent } from './fake-agent.ts';
-import { catalog, verifier, World } from './world.ts';
+import { settle } from './test-time.ts';
+import { catalog, type Replica, verifier, World } from './world.ts';
 
 let world: World;
 beforeEach(() => {
@@ -52,6 +54,18 @@ describe('the ring', () => {
     world.agents.splice(world.agents.indexOf(sidecar), 1);
     await world.seconds(7);
     expect(endpoints()).toEqual([]);
+  });
+
+  it('serves every other scope when one cannot be told', async () => {
+    const { broker } = await world.start();
+    const edge = await world.agent('edge-2', 'edge.second');
+    const append = broker.refuseAppends((subject) => subject.includes('edge.public'));
+    await world.apply(all(gateway, gateway.replace('name: public', 'name: second')));
+    await world.until('the second has it', () => edge.snapshot !== undefined);
+    append.allow();
+    await world.seconds(2);
+    const late = await world.agent('edge-1', 'edge.public');
+    await world.until('the first has it too', () => late.snapshot !== undefined);
   });
 
   it('says nothing to a scope that a commit does not change', async () => {
@@ -189,6 +203,33 @@ describe('two replicas', () => {
     await world.until('the edge has it', () => edge.state.active?.revision === 1);
   });
 
+  it('both wait for what the leader publishes', async () => {
+    await world.start('one');
+    await world.start('two');
+    await world.agent('edge-1', 'edge.public');
+    const answer = world.call<ApplyAnswer>(['POST', '/v1/policy'], {
+      documents: [{ file: 'policy.yaml', text: bibby }],
+      wait: { percent: 100, timeoutMs: 5000 },
+    });
+    await settle(100);
+    await world.seconds(2);
+    expect((await answer).body.wait).toMatchObject({ reached: true, applied: 1, agents: 1 });
+  });
+
+  it('both say how a rollout stands', async () => {
+    const one = await world.start('one');
+    const two = await world.start('two');
+    await world.apply(all(bibby, rollout()));
+    await world.agent('catalog-2', 'sidecar.bibby.catalog', { workload: catalog('v1.1') });
+    await world.seconds(3);
+    const statusOf = async (replica: Replica) =>
+      (await world.call<RolloutAnswer>(['GET', '/v1/rollouts'], undefined, { replica })).body;
+    expect((await statusOf(one)).rollouts).toMatchObject([
+      { state: 'initializing', canary: 'v1.1' },
+    ]);
+    expect(await statusOf(two)).toEqual(await statusOf(one));
+  });
+
   it('follow each other within five seconds of a kill', async () => {
     const leader = await world.start('one');
     const follower = await world.start('two');
@@ -301,7 +342,7 @@ describe('a bus that has lost its memory', () => {
       reason: 'half and half',
     };
     const page = JSON.stringify({ v: 1, type: 'standing', decision });
-    await store.create('split_bibby_catalog-service.7', new TextEncoder().encode(page));
+    await store.create('split=3abibby=2fcatalog-service.7', new TextEncoder().encode(page));
     world.replicas.at(-1)?.kill();
     await world.start();
     await decided();

@@ -225,6 +225,45 @@ describe('killed in any state, a rollout', () => {
 });
 
 describe('one bad rollout', () => {
+  it('that makes the analysis throw is stopped, loudly, and nothing else', async () => {
+    await ship();
+    await untilState('progressing', traffic(0));
+    world.replicas.at(-1)?.kill();
+    const store = await world.hub.connect().store(buckets.machines);
+    for (const { key, value } of await store.entries()) {
+      if (!key.startsWith('rollout.')) continue;
+      const envelope = JSON.parse(new TextDecoder().decode(value)) as {
+        state: { analysis: { tests: object } };
+      };
+      envelope.state.analysis.tests = { errors: 7, 'latency-p99': null };
+      await store.put(key, new TextEncoder().encode(JSON.stringify(envelope)));
+    }
+    const { lines } = await world.start();
+    await world.seconds(3, traffic(0));
+    expect((await world.rollout()).state).toBe('broken');
+    expect(lines.join('\n')).toContain('rollout bibby/catalog: ');
+    const failed = (await world.events()).filter(({ type }) => type === 'weir.rollout.failed');
+    expect(failed[0]?.data['reason']).toMatch(/unexpected error/);
+    expect((await world.apply(route('/books'))).revision).toBe(2);
+    await world.until('policy goes on', () => edge.state.active?.revision === 2);
+    expect((await command('abort', { reason: 'enough' })).status).toBe(200);
+    await world.until('all is as the policy says', () => edge.weight(SERVICE, 'v1.1') === 0);
+    await world.seconds(5, traffic(0));
+    expect((await world.rollout()).state).toBe('idle');
+  });
+
+  it('of which nothing is on record does not move the traffic that it decided about', async () => {
+    await ship();
+    await untilState('succeeded', traffic(0));
+    world.replicas.at(-1)?.kill();
+    const store = await world.hub.connect().store(buckets.machines);
+    for (const { key } of await store.entries()) await store.delete(key);
+    await world.start();
+    await world.seconds(10, traffic(0));
+    expect((await world.rollout()).state).toBe('broken');
+    expect(edge.weight(SERVICE, 'v1.1')).toBe(10_000);
+  });
+
   it('does not harm another', async () => {
     const other = (text: string) => text.replaceAll('catalog', 'library');
     await world.apply(
@@ -240,7 +279,7 @@ describe('one bad rollout', () => {
     );
     edge = await world.agent('edge-1', 'edge.public');
     const store = await world.hub.connect().store(buckets.machines);
-    await store.put('rollout.bibby_library.0', new TextEncoder().encode('nonsense'));
+    await store.put('rollout.bibby=2flibrary.0', new TextEncoder().encode('nonsense'));
     world.replicas.at(-1)?.kill();
     await world.start();
     await world.agent('catalog-1', 'sidecar.bibby.catalog', { workload: catalog('v1.0') });

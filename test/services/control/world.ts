@@ -11,6 +11,7 @@ import type { Scope } from '#engine/model/scope.ts';
 import { streams, subjects } from '#engine/model/subjects.ts';
 import type { Workload } from '#engine/model/telemetry.ts';
 import type { Keys } from '#engine/ports/keys.ts';
+import type { Log } from '#engine/ports/log.ts';
 import type { Signer, Verifier } from '#engine/ports/signer.ts';
 import { createAccess } from '#services/control/access.ts';
 import { type Control, startControl } from '#services/control/control.ts';
@@ -30,7 +31,10 @@ const token = (role: Role): string => `${role}-token-0123456789`;
 
 export interface Replica {
   readonly control: Control;
-  readonly broker: MemoryBroker;
+  readonly broker: MemoryBroker & {
+    /** Appends to these subjects fail until they are allowed again. */
+    refuseAppends(to: (subject: string) => boolean): { allow(): void };
+  };
   readonly lines: string[];
   /** As by kill -9: from this moment nothing of it reaches the bus. */
   kill(): void;
@@ -55,7 +59,7 @@ export class World {
     instance = 'control-1',
     { isReady = true, keys }: { readonly isReady?: boolean; readonly keys?: Keys } = {},
   ): Promise<Replica> {
-    const broker = this.hub.connect('control');
+    const broker = refusable(this.hub.connect('control'));
     const lines: string[] = [];
     const control = await startControl(
       { mesh: 'default', instance, version: 'test' },
@@ -193,3 +197,28 @@ export const catalog = (version: string, address = `10.0.0.${version.at(-1)}`): 
   labels: { app: 'catalog-service', version },
   endpoints: [{ address, port: 9001 }],
 });
+
+const refusable = (broker: MemoryBroker): Replica['broker'] => {
+  let isRefused: (subject: string) => boolean = () => false;
+  const open = broker.log.bind(broker);
+  return Object.assign(broker, {
+    log: async (name: string): Promise<Log> => {
+      const log = await open(name);
+      return {
+        ...log,
+        append: async (entry) => {
+          if (isRefused(entry.subject)) throw new Error(`refused on ${entry.subject}`);
+          return log.append(entry);
+        },
+      };
+    },
+    refuseAppends: (to: (subject: string) => boolean) => {
+      isRefused = to;
+      return {
+        allow: () => {
+          isRefused = () => false;
+        },
+      };
+    },
+  });
+};
