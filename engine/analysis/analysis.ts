@@ -53,16 +53,22 @@ export const startAnalysis = (
  * ones (another service, the receiving side's view) are ignored.
  */
 export const observe = (state: AnalysisState, sample: Sample): AnalysisState => {
-  if (sample.reporter !== 'source' || sample.startMs + sample.spanMs < state.startedMs)
-    return state;
+  const atMs = timeOf(state, sample);
+  if (sample.reporter !== 'source' || atMs + sample.spanMs < state.startedMs) return state;
   const series = sample.series.filter(
     ({ service, version }) =>
       service === state.service && (version === state.canary || version === state.baseline),
   );
   if (series.length === 0) return state;
   const watermarks = admit(state.watermarks, sample);
-  return watermarks ? count({ ...state, watermarks }, series, sample.startMs) : state;
+  return watermarks ? count({ ...state, watermarks }, series, atMs) : state;
 };
+
+/** An agent whose clock is further off than this is taken to speak of now. */
+const clockToleranceMs = 60_000;
+
+const timeOf = ({ clockMs }: AnalysisState, { startMs }: Sample): number =>
+  Math.abs(startMs - clockMs) <= clockToleranceMs ? startMs : clockMs;
 
 /** The verdict at this moment. The state it returns remembers when telemetry was last heard, by control's own clock. */
 export const judge = (

@@ -27,11 +27,11 @@ export const rulesKept = 32;
 export const count = (
   state: AnalysisState,
   series: readonly Series[],
-  startMs: number,
+  atMs: number,
 ): AnalysisState => {
   const canary = sum(series, state.canary);
   const baseline = sum(series, state.baseline);
-  const segment = segmentOf(state, startMs);
+  const segment = segmentOf(state, atMs);
   const add = (tests: Record<string, TestSums>, metric: string, counts: Counts) => {
     const target = { plan: state.plan.analysis, metric, segment };
     tests[metric] = addCounts(target, tests[metric] ?? noSums, counts);
@@ -46,7 +46,7 @@ export const count = (
     const metric = `errors:${rule}`;
     if (tests[metric] || Object.keys(tests).length < rulesKept) add(tests, metric, ruleCounts);
   }
-  if (state.edges && isWarm(state, startMs))
+  if (state.edges && isWarm(state, atMs))
     for (const metric of latencyMetrics) {
       const edge = state.edges[metric];
       add(
@@ -63,16 +63,16 @@ export const count = (
       canary: join(state.arms.canary, canary),
       baseline: join(state.arms.baseline, baseline),
     },
-    recent: addRecent(state, canary, baseline, startMs),
+    recent: addRecent(state, canary, baseline, atMs),
     samples: state.samples + 1,
   };
 };
 
 /** The same windows are left out for both versions, whatever they held. */
-const isWarm = ({ plan: { analysis }, trafficMs }: AnalysisState, startMs: number): boolean => {
+const isWarm = ({ plan: { analysis }, trafficMs }: AnalysisState, atMs: number): boolean => {
   const { latency, warmUpMs = 0 } = analysis;
   if (latency === 'off' || warmUpMs === 0) return latency === 'on';
-  return trafficMs !== undefined && startMs >= trafficMs + warmUpMs;
+  return trafficMs !== undefined && atMs >= trafficMs + warmUpMs;
 };
 
 const counts = (canary: ArmSums, baseline: ArmSums, bad: (arm: ArmSums) => number): Counts => ({
@@ -161,20 +161,16 @@ const addSegment = (
   ].sort((a, b) => a.segment - b.segment);
 };
 
-/** By the agent's clock, but never further ahead than control's clock plus one segment. */
-const segmentOf = ({ startedMs, clockMs }: AnalysisState, startMs: number): number => {
-  const latest = Math.floor((clockMs - startedMs) / segmentMs) + 1;
-  return Math.min(latest, Math.max(0, Math.floor((startMs - startedMs) / segmentMs)));
-};
+const segmentOf = ({ startedMs }: AnalysisState, atMs: number): number =>
+  Math.max(0, Math.floor((atMs - startedMs) / segmentMs));
 
 const addRecent = (
   state: AnalysisState,
   canary: ArmSums,
   baseline: ArmSums,
-  startMs: number,
+  atMs: number,
 ): readonly RecentSpan[] => {
-  const latest = Math.floor((state.clockMs - state.startedMs) / spanMs) + 2;
-  const span = Math.min(latest, Math.floor((startMs - state.startedMs) / spanMs));
+  const span = Math.floor((atMs - state.startedMs) / spanMs);
   const newest = Math.max(span, state.recent.at(-1)?.span ?? 0);
   if (span <= newest - spansKept) return state.recent;
   const old = state.recent.find((one) => one.span === span);

@@ -309,13 +309,20 @@ describe('missing telemetry', () => {
     expect(judge(state, facts(1000))[1].outcome).toBe('fail');
   });
 
-  it('is told by control’s clock: agents may be off by minutes', () => {
-    const { verdict } = watch(
-      (second) => [{ ...(alike(second)[0] as Sample), startMs: second * 1000 + 300_000 }],
-      { until: 'pass' },
-    );
-    expect(verdict.outcome).toBe('pass');
-  });
+  it.each([300_000, -300_000, 4000, -4000, 1e12])(
+    'is told by control’s clock: an agent may be off by %d ms',
+    (skew) => {
+      const off = (make: (second: number) => readonly Sample[]) => (second: number) =>
+        make(second).map((one) => ({ ...one, startMs: second * 1000 + skew }));
+      const good = watch(off(alike), { until: 'pass' });
+      expect(good.verdict.outcome).toBe('pass');
+      expect(good.verdict.requestRate).toBeGreaterThan(300);
+      const bad = canaryAndBaseline((second) => ({ errors: second >= 100 ? 3 : 0 }));
+      const late = watch(off(bad), { until: 'fail' });
+      expect(late.seconds).toBeGreaterThan(100);
+      expect(late.seconds).toBeLessThan(125);
+    },
+  );
 });
 
 const stream = (seed: number): readonly Sample[] => {
