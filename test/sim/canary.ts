@@ -66,6 +66,7 @@ const runAll = async (): Promise<ReadonlyMap<Cell, readonly Run[]>> => {
       to: Math.min(runsOf(cell), (at + 1) * chunk),
     })),
   );
+  const all = tasks.length;
   const results = new Map<Cell, Run[]>(cells.map((cell) => [cell, []]));
   const work = (): Promise<void> =>
     new Promise((resolve, reject) => {
@@ -78,6 +79,7 @@ const runAll = async (): Promise<ReadonlyMap<Cell, readonly Run[]>> => {
       };
       worker.on('message', (runs: readonly Run[]) => {
         if (task) results.get(task.cell)?.push(...runs);
+        if (process.stderr.isTTY) process.stderr.write(`\r${all - tasks.length} of ${all} `);
         next();
       });
       worker.on('error', reject);
