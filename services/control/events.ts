@@ -6,7 +6,7 @@ import type { Log } from '#engine/ports/log.ts';
 import { decodeJson, encodeJson } from './codec.ts';
 import type { Time } from './time.ts';
 
-export interface Told {
+interface Told {
   readonly type: EventType;
   /** What it is about: `Route/bibby/catalog`, an agent's name, a rollout's id, ... */
   readonly subject: string;

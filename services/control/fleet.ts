@@ -6,7 +6,7 @@ import type { Scope } from '#engine/model/scope.ts';
 import type { Ack, Heartbeat, Workload } from '#engine/model/telemetry.ts';
 
 /** An agent without a heartbeat for so long is lost, and what it served is gone. */
-export const LOST_AFTER_MS = 5_000;
+const LOST_AFTER_MS = 5_000;
 /** A lost agent is still listed for so long. */
 const FORGOTTEN_AFTER_MS = 3_600_000;
 

@@ -28,7 +28,7 @@ const nothing = (scope: Scope): PublishedScope => ({
 });
 
 /** Messages in any order give the same result: only positions count. */
-export const fold = (before: PublishedScope, message: ControlMessage): PublishedScope => {
+const fold = (before: PublishedScope, message: ControlMessage): PublishedScope => {
   const position = Math.max(before.position, message.position);
   const since = before.snapshot?.position ?? 0;
   if (message.position <= since) return { ...before, position };

@@ -7,7 +7,7 @@ import { type Caller, type ErrorAnswer, type Operation, operations } from '#engi
 import { EngineError } from '#engine/model/errors.ts';
 import { mayCall } from '../access.ts';
 
-export type Handler = (caller: Caller, request: never) => Promise<unknown>;
+type Handler = (caller: Caller, request: never) => Promise<unknown>;
 export type Handlers = Readonly<Record<Operation, Handler>>;
 
 const validators = new Map<Operation, ReturnType<typeof Compile>>();

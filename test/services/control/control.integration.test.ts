@@ -78,6 +78,42 @@ describe('control over a real bus', () => {
     ]);
   });
 
+  it('streams events live, and goes on where a stream broke off', async () => {
+    const listen = async (headers: Record<string, string>) => {
+      const stop = new AbortController();
+      const response = await fetch(`${control.url}/v1/events`, {
+        headers: { authorization: `Bearer ${await place.token('viewer')}`, ...headers },
+        signal: stop.signal,
+      });
+      expect(response.headers.get('content-type')).toBe('text/event-stream');
+      let text = '';
+      void (async () => {
+        for await (const chunk of response.body ?? []) text += new TextDecoder().decode(chunk);
+      })().catch(() => {});
+      return { text: () => text, stop: () => stop.abort() };
+    };
+    const first = await listen({});
+    const apply = (path: string) =>
+      place.post<ApplyAnswer>(control.url, '/v1/policy', {
+        documents: [{ file: 'route.yaml', text: route(path) }],
+      });
+    const { revision } = await apply('/one');
+    await eventually('it is told', () => first.text().includes('weir.policy.committed'));
+    const id = /id: (\d+)\ndata: .*policy\.committed/.exec(first.text())?.[1] ?? '';
+    first.stop();
+    await apply('/two');
+    const second = await listen({ 'last-event-id': id });
+    await eventually('the rest is told', () =>
+      second.text().includes(`"subject":"r${revision + 1}"`),
+    );
+    expect(second.text()).not.toContain(`"subject":"r${revision}"`);
+    second.stop();
+    const refused = await fetch(`${control.url}/v1/events`);
+    expect(refused.status).toBe(401);
+    const last = await apply('/books');
+    await eventually('the edge has it', () => edge.state.active?.revision === last.revision);
+  });
+
   it('tells where it is', async () => {
     const file = join(place.installation.home, 'control.json');
     expect(JSON.parse(await readFile(file, 'utf8'))).toEqual({ url: control.url });

@@ -21,7 +21,7 @@ import { createTestTime, settle, type TestTime, until, waitedFor } from './test-
 const keys = await generateSigningKeys();
 const realSigner = createSigner(keys.privateJwk);
 const realVerifier = createVerifier(keys.jwks);
-export const signer: Signer = {
+const signer: Signer = {
   keyId: realSigner.keyId,
   seal: (payload) => waitedFor(realSigner.seal(payload)),
 };
