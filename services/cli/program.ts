@@ -1,5 +1,6 @@
 // The `weir` command: its verbs, and how each ending becomes an exit code.
 import { Command, CommanderError, Option } from 'commander';
+import release from '../../package.json' with { type: 'json' };
 import { applyCommand, diffCommand } from './commands/apply.ts';
 import { checkCommand } from './commands/check.ts';
 import { completeCommand, completionCommand } from './commands/completion.ts';
@@ -33,6 +34,7 @@ const build = (program: Command, session: Session): void => {
   const { world } = session;
   program
     .description('Policies, fleet and rollouts of a Weir installation')
+    .version(release.version, '-V, --version')
     .addOption(new Option('-o, --output <format>', 'how to print').choices([...formats]))
     .option('-n, --namespace <namespace>', 'of the resources and rollouts named')
     .option('--url <url>', 'the admin API (WEIR_URL; found from .weir/control.json)')

@@ -52,6 +52,12 @@ describe('the command line', () => {
     expect(out).toContain('--output');
   });
 
+  it('says which release it is', async () => {
+    const { code, out } = await weir(['--version']);
+    expect(code).toBe(0);
+    expect(out).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+
   it('uses colours on a terminal only, and never with NO_COLOR', () => {
     const red = (isTerminal: boolean, env = {}) => colorsFor({ isTerminal, env }).red('x');
     expect(red(true)).toContain('\x1b[');
