@@ -6,11 +6,14 @@ import type { Method } from './identity.ts';
 
 type CertificatePlan = Extract<AuthenticationMethod, { type: 'clientCertificate' }>;
 
-export const clientCertificate = (_plan: CertificatePlan, build: FilterBuild): Method => {
+export const clientCertificate = (plan: CertificatePlan, build: FilterBuild): Method => {
   const { byCertificate } = consumersOf(build);
+  const wantsSpiffe = plan.principalFrom === 'spiffe';
   return {
     authenticate({ request: { peerPrincipal } }) {
       if (peerPrincipal === undefined) return undefined;
+      // A name of another kind than the policy asks for is no name.
+      if (peerPrincipal.startsWith('spiffe://') !== wantsSpiffe) return undefined;
       const consumer = byCertificate.get(peerPrincipal);
       const expiresMs = Number.POSITIVE_INFINITY;
       if (consumer !== undefined)

@@ -201,6 +201,12 @@ describe('a client certificate', () => {
     expect(exchange).toMatchObject({ principal: id, consumer: 'library' });
   });
 
+  it('with a name of another kind than asked for is none', async () => {
+    const dns = serve(world([{ type: 'clientCertificate', principalFrom: 'dns' }], []));
+    expect(answered(await dns({ peerPrincipal: id })).status).toBe(401);
+    expect(answered(await serve(world(methods, []))({ peerPrincipal: 'a.test' })).status).toBe(401);
+  });
+
   it('is missed', async () => {
     expect(answered(await serve(world(methods, []))()).status).toBe(401);
   });
