@@ -188,44 +188,54 @@ const works: Readonly<Record<string, { readonly routes: string; readonly script?
   routes1000: { routes: '1000' },
 };
 
+type Results = Record<string, Record<string, Round>>;
+
+const line = (work: string, name: string, round: Round): string =>
+  `${work.padEnd(12)}${name.padEnd(10)}${round.cpuUs.toFixed(1).padStart(7)} µs/request` +
+  `${round.rate.toFixed(0).padStart(9)} /s  p50 ${round.p50Ms.toFixed(2)} ms  p99 ${round.p99Ms.toFixed(2)} ms  ${round.rssMb.toFixed(0)} MB`;
+
+const runWork = async (work: string): Promise<Record<string, Round>> => {
+  const { routes, script } = works[work] ?? { routes: '1' };
+  const [backend = 0] = await freePorts(1);
+  start(LOAD_CORE, 'nginx', '-c', file('backend.conf', configs.backend(folder, backend)));
+  await waitForPort(backend);
+  const contenders = await contendersFor(backend, routes);
+  const path = script ? file('work.lua', script) : undefined;
+  const rounds = contenders.map((): Round[] => []);
+  for (const each of contenders) wrk(each.port, path, '2');
+  for (let round = 0; round < Number(values.rounds); round++)
+    for (const [i, each] of contenders.entries()) rounds[i]?.push(measure(each, path));
+  stopAll();
+  return Object.fromEntries(contenders.map((each, i) => [each.name, summary(rounds[i] ?? [])]));
+};
+
+const ratiosOf = (results: Results): Record<string, Record<string, number>> =>
+  Object.fromEntries(
+    Object.entries(results).map(([work, { weir, ...peers }]) => [
+      work,
+      Object.fromEntries(
+        Object.entries(peers).map(([peer, round]) => [
+          peer,
+          Number(((weir?.cpuUs ?? Number.NaN) / round.cpuUs).toFixed(3)),
+        ]),
+      ),
+    ]),
+  );
+
 const run = async (): Promise<void> => {
-  const missing = ['wrk', 'nginx', 'haproxy', 'taskset'].filter((command) => !has(command));
+  const missing = Object.keys(install).filter((command) => !has(command));
   for (const command of missing) console.log(`${command} is not installed: ${install[command]}`);
-  if (missing.includes('wrk') || missing.includes('nginx') || missing.includes('taskset')) {
+  if (missing.some((command) => command !== 'haproxy')) {
     console.log('skipped: wrk, taskset and nginx (which is the backend, too) are needed');
     return;
   }
-  const results: Record<string, Record<string, Round>> = {};
-  for (const [work, { routes, script }] of Object.entries(works)) {
+  const results: Results = {};
+  for (const work of Object.keys(works)) {
     if (values.only && values.only !== work) continue;
-    const [backend = 0] = await freePorts(1);
-    start(LOAD_CORE, 'nginx', '-c', file('backend.conf', configs.backend(folder, backend)));
-    await waitForPort(backend);
-    const contenders = await contendersFor(backend, routes);
-    const path = script ? file('work.lua', script) : undefined;
-    const rounds = new Map<string, Round[]>(contenders.map((each) => [each.name, []]));
-    for (const each of contenders) wrk(each.port, path, '2');
-    for (let round = 0; round < Number(values.rounds); round++)
-      for (const each of contenders) rounds.get(each.name)?.push(measure(each, path));
-    stopAll();
-    results[work] = {};
-    for (const [name, all] of rounds) {
-      const result = summary(all);
-      results[work][name] = result;
-      console.log(
-        `${work.padEnd(12)}${name.padEnd(10)}${result.cpuUs.toFixed(1).padStart(7)} µs/request` +
-          `${result.rate.toFixed(0).padStart(9)} /s  p50 ${result.p50Ms.toFixed(2)} ms  p99 ${result.p99Ms.toFixed(2)} ms  ${result.rssMb.toFixed(0)} MB`,
-      );
-    }
+    results[work] = await runWork(work);
+    for (const [name, round] of Object.entries(results[work])) console.log(line(work, name, round));
   }
-  const ratios: Record<string, Record<string, number>> = {};
-  for (const [work, byName] of Object.entries(results))
-    for (const peer of ['nginx', 'haproxy'])
-      if (byName['weir'] && byName[peer])
-        (ratios[work] ??= {})[peer] = Number(
-          (byName['weir'].cpuUs / byName[peer].cpuUs).toFixed(3),
-        );
-  console.log(JSON.stringify({ results, ratios }));
+  console.log(JSON.stringify({ results, ratios: ratiosOf(results) }));
 };
 
 try {

@@ -7,9 +7,9 @@ import { ExchangeRunner } from '../exchange/runner.ts';
 import { BodyReader } from '../http1/body-reader.ts';
 import { type Refusal, RequestHead, refusals } from '../http1/request-head.ts';
 import { SocketWriter } from '../socket-writer.ts';
+import type { ConnectionHome } from './connection-home.ts';
 import type { Downstream } from './downstream.ts';
 import { incompleteFault } from './incomplete-head.ts';
-import type { ListenerPlan } from './listener-plan.ts';
 import { httpsRedirect, overloaded, refused } from './local-reply.ts';
 import { PendingBytes } from './pending-bytes.ts';
 import { requestIdOf } from './request-id.ts';
@@ -34,14 +34,6 @@ const MAX_DISCARD_BYTES = 65_536;
 /** How long a caller that will send no more may wait for its answer, and how long a closing one may take to hear us out. */
 const HALF_CLOSED_MS = 1000;
 const LINGER_MS = 1000;
-
-/** Where the connection came in. */
-export interface ConnectionHome {
-  /** Replaced when policy changes; a request keeps the one that it began with. */
-  readonly plan: ListenerPlan;
-  readonly isClosing: boolean;
-  forget(connection: DownstreamConnection): void;
-}
 
 export class DownstreamConnection extends Deadline implements StreamReader, Downstream {
   readonly request: DownstreamRequest;
@@ -68,7 +60,10 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
   constructor(socket: Socket, home: ConnectionHome, peer: PeerFacts, context: PlaneContext) {
     super();
     this.socket = socket;
-    this.writer = new SocketWriter(socket);
+    this.writer = new SocketWriter(socket, {
+      isPlain: peer.scheme === 'http',
+      onDrain: () => this.onDrain(),
+    });
     this.home = home;
     this.context = context;
     this.request = new DownstreamRequest(this.head, peer, home.plan);
@@ -98,7 +93,8 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
   }
 
   onDrain(): void {
-    this.runner?.onDownstreamDrain();
+    if (this.state === State.Closing) this.armIn(LINGER_MS);
+    else this.runner?.onDownstreamDrain();
   }
 
   onEnd(): void {
@@ -390,7 +386,7 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
     this.socket.end();
     // Reading on for a moment keeps unread bytes from turning our last words into a reset.
     this.resumeRequest();
-    this.armIn(LINGER_MS);
+    this.armIn(this.writer.isEmpty ? LINGER_MS : this.home.plan.limits.bodyStallTimeoutMs);
   }
 
   private armIn(ms: number): void {

@@ -23,6 +23,8 @@ export class DownstreamRequest implements RequestView {
   path = '/';
   query = '';
   private isTrustedPeer = false;
+  private lastAuthority = '';
+  private lastHost = '';
 
   constructor(head: RequestHead, peer: PeerFacts, plan: ListenerPlan) {
     this.head = head;
@@ -116,13 +118,18 @@ export class DownstreamRequest implements RequestView {
   }
 
   private readHost(): Refusal | undefined {
-    if (this.authority === '' && this.head.minor === 0) {
+    if (this.authority === '') {
       this.host = '';
-      return undefined;
+      return this.head.minor === 0 ? undefined : refusals.host;
     }
-    const host = hostOf(this.authority);
-    if (host === undefined) return refusals.host;
-    this.host = host;
+    // Most connections ask for one host only.
+    if (this.authority !== this.lastAuthority) {
+      const host = hostOf(this.authority);
+      if (host === undefined) return refusals.host;
+      this.lastAuthority = this.authority;
+      this.lastHost = host;
+    }
+    this.host = this.lastHost;
     return undefined;
   }
 

@@ -52,12 +52,12 @@ export const retriesFailure = (plan: RetryPlan, failure: TryFailure, method: str
 };
 
 export const retriesResponse = (plan: RetryPlan, head: ResponseHead, method: string): boolean => {
-  if (!isIdempotent(method)) return false;
   const conditions = conditionsOf(plan);
-  if (conditions.statuses[head.status] === 1) return true;
+  if (conditions.statuses[head.status] === 1) return isIdempotent(method);
   if (conditions.grpcStatuses.size === 0) return false;
   const grpcStatus = head.header('grpc-status');
-  return grpcStatus !== undefined && conditions.grpcStatuses.has(grpcStatus);
+  if (grpcStatus === undefined || !conditions.grpcStatuses.has(grpcStatus)) return false;
+  return isIdempotent(method);
 };
 
 /** Full jitter over a doubling pause, at most ten times the first. `retry` counts from 1. */

@@ -147,8 +147,8 @@ export abstract class Tries implements PoolClient {
 
   protected report(status: number): void {
     if (!this.endpoint || !this.upstream || !this.isTrying) return;
-    const latencyMs = this.context.clock.monotonic() - this.tryStartedAt;
-    this.upstream.report(this.endpoint, status, latencyMs);
+    const now = this.context.clock.monotonic();
+    this.upstream.report({ endpoint: this.endpoint, status, now }, now - this.tryStartedAt);
   }
 
   protected abandonTry(): void {

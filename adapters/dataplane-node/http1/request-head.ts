@@ -41,6 +41,14 @@ const VERSION = /^HTTP\/[0-9](?:\.[0-9])?$/;
 /** A name that may be nominated by Connection without saying anything. */
 const HARMLESS = new Set(['close', 'keep-alive', 'upgrade', 'te', 'trailer', 'http2-settings']);
 
+/** Empty if it is none. The common ones cost no new string. */
+const methodIn = (text: string, start: number, end: number): string => {
+  if (end - start === 3 && text.startsWith('GET', start)) return 'GET';
+  if (end - start === 4 && text.startsWith('POST', start)) return 'POST';
+  const method = text.slice(start, end);
+  return METHOD.test(method) ? method : '';
+};
+
 /** Printable ASCII without `#`: fragments never travel. */
 const isTarget = (text: string, start: number, end: number): boolean => {
   for (let i = start; i < end; i++) {
@@ -120,8 +128,8 @@ export class RequestHead {
     if (methodEnd < 0 || methodEnd >= lineEnd) return refusals.requestLine;
     const targetEnd = text.indexOf(' ', methodEnd + 1);
     if (targetEnd < 0 || targetEnd >= lineEnd) return refusals.requestLine;
-    this.method = text.slice(start, methodEnd);
-    if (!METHOD.test(this.method)) return refusals.requestLine;
+    this.method = methodIn(text, start, methodEnd);
+    if (this.method === '') return refusals.requestLine;
     if (targetEnd - methodEnd - 1 > maxTarget) return refusals.targetTooLong;
     if (!isTarget(text, methodEnd + 1, targetEnd)) return refusals.target;
     this.target = text.slice(methodEnd + 1, targetEnd);

@@ -6,6 +6,17 @@ import { FieldSection } from './field-section.ts';
 const LENGTH = /^[0-9]{1,15}$/;
 const MAX_FIELDS = 256;
 
+/** Three digits; 0 if they are none. */
+const numberAt = (text: string, at: number): number => {
+  let number = 0;
+  for (let i = at; i < at + 3; i++) {
+    const digit = text.charCodeAt(i) - 48;
+    if (digit < 0 || digit > 9) return 0;
+    number = number * 10 + digit;
+  }
+  return number;
+};
+
 export class ResponseHead implements ResponseView {
   readonly fields = new FieldSection({ refusesAliases: false });
   status = 0;
@@ -57,14 +68,18 @@ export class ResponseHead implements ResponseView {
     const minor = text.charCodeAt(7) - 48;
     if (!text.startsWith('HTTP/1.') || (minor !== 0 && minor !== 1)) return false;
     if (text.charCodeAt(8) !== 32 || lineEnd < 12) return false;
-    const status = Number(text.slice(9, 12));
-    if (!(status >= 100 && status <= 999)) return false;
+    const status = numberAt(text, 9);
+    if (status < 100) return false;
     if (lineEnd > 12 && text.charCodeAt(12) !== 32) return false;
     this.minor = minor;
     this.keepAlive = minor === 1;
     this.status = status;
+    if (lineEnd === 15 && text.startsWith('OK', 13)) {
+      this.reason = 'OK';
+      return true;
+    }
     this.reason = lineEnd > 13 ? text.slice(13, lineEnd) : '';
-    return this.reason === 'OK' || !/[^\t\x20-\x7e\x80-\xff]/.test(this.reason);
+    return !/[^\t\x20-\x7e\x80-\xff]/.test(this.reason);
   }
 
   private note(kind: number, fields: FieldSection, index: number): boolean {
@@ -81,6 +96,10 @@ export class ResponseHead implements ResponseView {
   }
 
   private noteConnection(value: string): void {
+    if (value === 'keep-alive') {
+      this.keepAlive = true;
+      return;
+    }
     for (const part of value.toLowerCase().split(',')) {
       const name = part.trim();
       if (name === 'close') this.keepAlive = false;

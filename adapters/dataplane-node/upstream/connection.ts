@@ -61,7 +61,10 @@ export class UpstreamConnection extends Deadline implements StreamReader, Client
     this.generation = options.generation;
     const { address, port } = endpoint;
     this.socket = connectStream({ address, port, tls: options.tls }, this, () => this.connected());
-    this.writer = new SocketWriter(this.socket);
+    this.writer = new SocketWriter(this.socket, {
+      isPlain: options.tls === undefined,
+      onDrain: () => this.onDrain(),
+    });
     owner.arm(this, owner.connectTimeoutMs);
   }
 

@@ -11,7 +11,7 @@ import type { ClientConnection, UpstreamClient } from './client.ts';
 import { type ConnectionOwner, UpstreamConnection } from './connection.ts';
 import { EndpointState, endpointName } from './endpoint.ts';
 import { HealthChecker } from './health-check.ts';
-import { OutlierDetector } from './outlier.ts';
+import { type Outcome, OutlierDetector } from './outlier.ts';
 import { RetryBudget } from './retry-budget.ts';
 
 /** A client of the pool. `endpoint` is set by `acquire`, and set anew when a waiting client gets another connection. */
@@ -135,13 +135,13 @@ export class UpstreamState implements ConnectionOwner {
   }
 
   /** What came of a try: a status, or 0 for no answer at all. */
-  report(endpoint: EndpointState, status: number, latencyMs: number): void {
-    const now = this.deps.monotonic();
+  report(outcome: Outcome, latencyMs: number): void {
+    const { endpoint, status, now } = outcome;
     // Who refuses fast must not look like who serves fast.
     const isRefusal = status === 0 || status === 429 || status === 503;
     endpoint.observe(isRefusal ? Math.max(latencyMs, REFUSAL_MS) : latencyMs, now);
     if (this.plan.outlierDetection && !this.isRetired)
-      this.outliers.report(this.plan.outlierDetection, this.byName, { endpoint, status, now });
+      this.outliers.report(this.plan.outlierDetection, this.byName, outcome);
   }
 
   arm(deadline: Deadline, inMs: number): void {

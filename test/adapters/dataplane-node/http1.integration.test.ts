@@ -371,6 +371,24 @@ describe('time', () => {
     expect(plane.stats().upstreamConnections).toBe(0);
   });
 
+  it('is given to a slow reader of a last answer', async () => {
+    const size = 8_000_000;
+    const server = await rawUpstream((socket) => {
+      socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${size}\r\n\r\n`);
+      socket.write(Buffer.alloc(size, 'x'));
+      return true;
+    });
+    const { port } = await startPlane(viewOf([upstream([server.port])]));
+    const caller = await rawCaller(port);
+    caller.send(get('/', 'Connection: close\r\n'));
+    await caller.until(/\r\n\r\n/);
+    caller.socket.pause();
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    caller.socket.resume();
+    const text = await caller.untilClosed();
+    expect(text.length - text.indexOf('\r\n\r\n') - 4).toBe(size);
+  });
+
   it('of a connection is bounded by its number of requests', async () => {
     const server = await fixedUpstream(ok());
     const { port } = await startPlane(
