@@ -16,6 +16,8 @@ const pipeline = [
   'envelope',
   'cors',
   'jwt',
+  'api-key',
+  'basic',
   'authorization',
   'quota-local',
 ] as const satisfies readonly Feature[];

@@ -1,5 +1,5 @@
 // Weir's own data plane as every preset uses it: the node proxy over the engine's pipeline.
-import { createHash, scrypt } from 'node:crypto';
+import { hash, scrypt } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { AccessEntry } from '#adapters/dataplane-node/access.ts';
 import { createNodePlane, type NodePlane } from '#adapters/dataplane-node/plane.ts';
@@ -24,7 +24,7 @@ export const createWeirPlane = (options: WeirPlaneOptions): NodePlane => {
   const deps: PipelineDeps = {
     clock: options.clock,
     random: Math.random,
-    hash: (text) => createHash('sha256').update(text).digest('hex'),
+    hash: (text) => hash('sha256', text),
     scrypt: (password, salt, cost, length) =>
       scryptAsync(password, salt, length, { ...cost, maxmem: SCRYPT_BYTES }),
     state: createPipelineState(),
