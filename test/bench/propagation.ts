@@ -1,6 +1,10 @@
 // From a commit to "applied and acked" on every agent: real nats-server with accounts, control as its own process, agents
-// that verify and fold over connections of their own. Beside it, in the same run, the bare round trip of NATS.
+// that verify and fold, each over its own connection, in two more processes. Beside it, in the same run, the bare round
+// trip of NATS.
 // Usage: propagation.ts [agents] [commits]. The last line is one line of JSON.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
 import type { ApplyAnswer } from '#engine/model/api.ts';
 import { subjects } from '#engine/model/subjects.ts';
 import type { Ack } from '#engine/model/telemetry.ts';
@@ -23,6 +27,19 @@ const round = (value: number): number => Math.round(value * 100) / 100;
 
 const names = Array.from({ length: AGENTS }, (_, index) => `edge-${index + 1}`);
 const place = await TestInstallation.create(names.map((name) => ({ name, scope: 'edge.public' })));
+
+/** They end with this process, whose end closes their input. */
+const startAgents = async (agents: readonly string[]): Promise<void> => {
+  const { trustedKeys, home } = place.installation;
+  const program = join(import.meta.dirname, 'propagation-agents.ts');
+  const child = spawn(
+    process.execPath,
+    [program, place.nats.url, trustedKeys, join(home, 'credentials'), ...agents],
+    { stdio: ['pipe', 'pipe', 'inherit'] },
+  );
+  await once(child.stdout, 'data');
+  child.unref();
+};
 
 try {
   const control = await place.control();
@@ -47,7 +64,8 @@ try {
   })();
 
   await apply(bibby);
-  for (const name of names) await place.agent(name, 'edge.public');
+  const half = Math.ceil(AGENTS / 2);
+  await Promise.all([startAgents(names.slice(0, half)), startAgents(names.slice(half))]);
   await pause(2000);
 
   // The bare round trip, over connections of the same kind.
@@ -108,3 +126,4 @@ try {
 } finally {
   await place.close();
 }
+process.exit(0);

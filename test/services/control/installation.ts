@@ -67,7 +67,6 @@ export class TestInstallation {
       url: this.nats.url,
       name: user,
       credentials: await readFile(file, 'utf8'),
-      ...(user === 'control' ? {} : { mayManage: false }),
     });
     this.#brokers.push(broker);
     return broker;
