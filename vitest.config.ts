@@ -7,7 +7,15 @@ const slow = ['test/**/*.integration.test.ts', 'test/**/*.e2e.test.ts'];
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: slow } },
+      {
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: slow,
+          // Properties take seconds where the machine is busy with other things.
+          testTimeout: 30_000,
+        },
+      },
       {
         test: {
           name: 'integration',

@@ -4,6 +4,7 @@ import release from '../../package.json' with { type: 'json' };
 import { applyCommand, diffCommand } from './commands/apply.ts';
 import { checkCommand } from './commands/check.ts';
 import { completeCommand, completionCommand } from './commands/completion.ts';
+import { consumerCommand } from './commands/consumer.ts';
 import { devCommand } from './commands/dev.ts';
 import { eventsCommand } from './commands/events.ts';
 import { explainCommand } from './commands/explain.ts';
@@ -71,6 +72,7 @@ const build = (program: Command, session: Session): void => {
     explainCommand(session),
     eventsCommand(session),
     tokenCommand(session),
+    consumerCommand(session),
     checkCommand(session),
     devCommand(session),
     completionCommand(session),

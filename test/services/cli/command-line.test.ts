@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { isSafeNode } from '#services/cli/check/releases.ts';
 import { parseKind, parseMs, parseName } from '#services/cli/names.ts';
@@ -42,6 +43,7 @@ describe('the command line', () => {
     'explain',
     'events',
     'token',
+    'consumer',
     'check',
     'dev',
     'completion',
@@ -50,6 +52,21 @@ describe('the command line', () => {
     expect(code).toBe(0);
     expect(out).toContain('Examples:');
     expect(out).toContain('--output');
+  });
+
+  it('makes an API key whose salted hash is what policy keeps', async () => {
+    const { code, out } = await weir(['consumer', 'key', 'shop', '--id', 'k1', '-o', 'json']);
+    expect(code).toBe(0);
+    const { key, stored } = JSON.parse(out) as {
+      key: string;
+      stored: { id: string; salt: string; hash: string };
+    };
+    expect(key).toMatch(/^k1\.[\w-]{43}$/);
+    expect(stored.hash).toBe(
+      createHash('sha256')
+        .update(stored.salt + key)
+        .digest('hex'),
+    );
   });
 
   it('says which release it is', async () => {
