@@ -9,12 +9,12 @@ import {
   policyKinds,
   targetKey,
 } from './build/attachments.ts';
-import { ruleNameOf } from './build/route-rules.ts';
 import { valueAt } from './documents/path.ts';
 import { didYouMean } from './documents/suggest.ts';
 import type { Drafts } from './drafts.ts';
 import { type AnyDraft, compareText, type Draft, type Findings } from './findings.ts';
 import type { Document } from './read-documents.ts';
+import { ruleNameOf } from './routing/route-rules.ts';
 
 type PolicyDraft = Draft<PolicyKind>;
 type TargetRef = PolicyDraft['resource']['spec']['targetRefs'][number];

@@ -4,16 +4,16 @@ import { edgeScope, type Scope } from '../model/scope.ts';
 import type { ConsumerPlan, Rule, Snapshot, Split, Upstream } from '../model/snapshot.ts';
 import type { Attachments } from './build/attachments.ts';
 import { backendOf, type Destination, destinationOf } from './build/destinations.ts';
-import { type EdgeRules, edgeRules } from './build/edge-rules.ts';
 import { listenersOf } from './build/listeners.ts';
 import { consumerPlan } from './build/policies.ts';
-import { type RouteRule, routeRules } from './build/route-rules.ts';
 import { serviceKey } from './build/services.ts';
 import { servicesOf, sidecarParts, type WorkloadGroup } from './build/sidecar.ts';
 import { type Decisions, decisionsIn, decisionsOf } from './decisions.ts';
 import type { Drafts } from './drafts.ts';
 import { compareText, type Draft, type Findings } from './findings.ts';
 import type { Plans } from './plans.ts';
+import { type EdgeRules, edgeRules } from './routing/edge-rules.ts';
+import { type RouteRule, routeRules } from './routing/route-rules.ts';
 import { scopeOf, servicesNamed } from './scopes.ts';
 import type { StandingSet } from './standing.ts';
 

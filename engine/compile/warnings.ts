@@ -2,9 +2,9 @@
 import type { Snapshot } from '../model/snapshot.ts';
 import { policyKinds } from './build/attachments.ts';
 import { policyKey } from './build/policies.ts';
-import type { RouteRule } from './build/route-rules.ts';
 import type { Drafts } from './drafts.ts';
 import type { Findings } from './findings.ts';
+import type { RouteRule } from './routing/route-rules.ts';
 import type { Snapshots } from './snapshots.ts';
 
 export const addWarnings = (

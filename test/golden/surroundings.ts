@@ -52,6 +52,8 @@ export const modestFeatures: ReadonlySet<Feature> = new Set<Feature>([
 export interface Around {
   readonly workloads: readonly Workload[];
   readonly capabilities: ReadonlySet<Feature>;
+  /** Key set of the development issuer; there is one by default. */
+  readonly jwks?: string;
 }
 
 export interface Outcome extends Documents {
@@ -65,7 +67,7 @@ export const compileFiles = (files: readonly File[], around: Around): Outcome =>
     standing: new Map(),
     workloads: around.workloads,
     capabilities: () => around.capabilities,
-    files: (path) => (path === 'keys/dev-issuer.jwks.json' ? devKeys : undefined),
+    files: (path) => (path === 'keys/dev-issuer.jwks.json' ? (around.jwks ?? devKeys) : undefined),
   });
   return { ...read, compiled };
 };

@@ -1,8 +1,8 @@
 import type { Route } from '../../model/resource.ts';
-import { type RuleSpec, ruleNameOf } from '../build/route-rules.ts';
 import type { Path } from '../documents/path.ts';
 import type { Finding } from '../findings.ts';
 import { regexObjection } from '../regex/objection.ts';
+import { type RuleSpec, ruleNameOf } from '../routing/route-rules.ts';
 import { duplicates, exactlyOne } from './conflicts.ts';
 
 type MatchSpec = NonNullable<RuleSpec['matches']>[number];

@@ -4,9 +4,15 @@
 // after its own, so that a request which no rule of its own host matches goes on to the wider ones, as Gateway API
 // wants it for routes of one listener, and the data plane walks one list only.
 import type { HostEntry, Listener, Rule } from '../../model/snapshot.ts';
+import {
+  type Applied,
+  type Attachments,
+  appliedTo,
+  meshTarget,
+  targetKey,
+} from '../build/attachments.ts';
+import { closedAction } from '../build/closed.ts';
 import { compareText, type Draft } from '../findings.ts';
-import { type Applied, type Attachments, appliedTo, meshTarget, targetKey } from './attachments.ts';
-import { closedAction } from './closed.ts';
 import {
   anyHost,
   comparePatterns,
