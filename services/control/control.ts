@@ -23,12 +23,10 @@ export interface Control {
 }
 
 export const startControl = async (config: ControlConfig, deps: ControlDeps): Promise<Control> => {
-  const { broker, time } = deps;
-  const { bus } = broker;
   const stop = new AbortController();
-  const { signal } = stop;
-  const parts = await assemble(config, deps, signal);
-  const { subjects, policy, leadership, controlLog, onError, metrics } = parts;
+  const parts = await assemble(config, deps, stop.signal);
+  const { subjects, leadership, onError, metrics } = parts;
+  const { bus } = deps.broker;
   const handlers = createHandlers(parts, deps, () => duties.saidRevision);
   const duties = new Duties(config, deps, parts, () =>
     serveBusApi({ bus, subjects, handlers, access: deps.access, metrics, onError }),
@@ -40,16 +38,54 @@ export const startControl = async (config: ControlConfig, deps: ControlDeps): Pr
     events: parts.eventLog,
     everyEvent: subjects.everyEvent,
     notReady: () => reasonsAgainst(parts, deps, duties),
-    beforeMetrics: () => refreshMetrics(parts, time),
+    beforeMetrics: () => refreshMetrics(parts, deps.time),
     version: config.version,
     onError,
   });
-  const url = await listen(http, config);
-  const acks = bus.subscribe(subjects.everyAck);
-  const heartbeats = bus.subscribe(subjects.everyAlive);
-  const leaderWords = bus.subscribe(subjects.heartbeat);
-  const samples = bus.subscribe(subjects.everySample);
-  const stream = controlLog.read(subjects.everyControl, 'new');
+  const sources = openSources(parts, deps);
+  for (const line of theRing(parts, deps, { duties, sources, signal: stop.signal })) void line();
+
+  let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    await http.close();
+    duties.close();
+    for (const source of [...Object.values(sources), parts.policy]) source.close();
+    await leadership.close();
+    stop.abort();
+  };
+  const closeOnce = (): Promise<void> => (closing ??= close());
+
+  return {
+    url: await listen(http, config, closeOnce),
+    http,
+    get isLeading() {
+      return duties.isInCharge;
+    },
+    close: closeOnce,
+  };
+};
+
+const openSources = ({ subjects, controlLog }: Parts, { broker: { bus } }: ControlDeps) => ({
+  acks: bus.subscribe(subjects.everyAck),
+  heartbeats: bus.subscribe(subjects.everyAlive),
+  leaderWords: bus.subscribe(subjects.heartbeat),
+  samples: bus.subscribe(subjects.everySample),
+  stream: controlLog.read(subjects.everyControl, 'new'),
+});
+
+interface AtWork {
+  readonly duties: Duties;
+  readonly sources: ReturnType<typeof openSources>;
+  readonly signal: AbortSignal;
+}
+
+/** The ring. What comes in stands on the left, what is done about it on the right. */
+const theRing = (
+  { leadership, policy, onError }: Parts,
+  { time, broker, keys }: ControlDeps,
+  { duties, sources, signal }: AtWork,
+): readonly (() => Promise<void>)[] => {
+  const { acks, heartbeats, leaderWords, samples, stream } = sources;
 
   /** What goes wrong about one thing is told, and the next one has its turn. */
   const safely = async (name: string, work: () => Promise<void> | void): Promise<void> => {
@@ -60,32 +96,30 @@ export const startControl = async (config: ControlConfig, deps: ControlDeps): Pr
     }
   };
 
-  // The ring. What comes in stands on the left, what is done about it on the right.
-  const lines = [
+  return [
     async () => {
       for await (const term of leadership.terms)
         await safely('leadership', () => (term ? duties.lead(term) : duties.stepDown()));
     },
     async () => {
-      for await (const folded of policy.commits)
-        await safely('commit', () => duties.committed(folded));
+      for await (const commit of policy.commits)
+        await safely('commit', () => duties.committed(commit));
     },
     async () => {
       for await (const _change of duties.fleetChanges)
         await safely('fleet', () => duties.fleetChanged(signal));
     },
     async () => {
-      for await (const message of acks) await safely('ack', () => duties.acked(message));
+      for await (const ack of acks) await safely('ack', () => duties.acked(ack));
     },
     async () => {
-      for await (const message of heartbeats) await safely('heartbeat', () => duties.beat(message));
+      for await (const beat of heartbeats) await safely('heartbeat', () => duties.beat(beat));
     },
     async () => {
-      for await (const message of leaderWords)
-        await safely('leader', () => duties.leaderSpoke(message));
+      for await (const word of leaderWords) await safely('leader', () => duties.leaderSpoke(word));
     },
     async () => {
-      for await (const message of samples) await safely('sample', () => duties.sampled(message));
+      for await (const sample of samples) await safely('sample', () => duties.sampled(sample));
     },
     async () => {
       for await (const entry of stream) await safely('control stream', () => duties.written(entry));
@@ -99,7 +133,7 @@ export const startControl = async (config: ControlConfig, deps: ControlDeps): Pr
         await safely('pulse', () => duties.pulse().then((last) => stream.verify(last)));
     },
     async () => {
-      for await (const news of deps.keys?.news() ?? [])
+      for await (const news of keys?.news() ?? [])
         await safely('keys', () => duties.keysCame(news));
     },
     async () => {
@@ -107,34 +141,19 @@ export const startControl = async (config: ControlConfig, deps: ControlDeps): Pr
         if (connected) await safely('bus', () => duties.reconnected());
     },
   ];
-  for (const line of lines) void line();
-
-  let closing: Promise<void> | undefined;
-  const close = async (): Promise<void> => {
-    await http.close();
-    duties.close();
-    for (const source of [acks, heartbeats, leaderWords, samples, stream, policy]) source.close();
-    await leadership.close();
-    stop.abort();
-  };
-
-  return {
-    url,
-    http,
-    get isLeading() {
-      return duties.isInCharge;
-    },
-    close: () => (closing ??= close()),
-  };
 };
 
-const listen = async (http: FastifyInstance, { admin }: ControlConfig): Promise<string> => {
+const listen = async (
+  http: FastifyInstance,
+  { admin }: ControlConfig,
+  giveUp: () => Promise<void>,
+): Promise<string> => {
   if (!admin) return '';
   const { host, port } = admin;
   try {
     await http.listen({ host, port });
   } catch (cause) {
-    await http.close();
+    await giveUp();
     throw new EngineError(
       'ERR_PORT_TAKEN',
       `the admin API cannot listen on ${host}:${port}: ${(cause as Error).message}`,

@@ -137,6 +137,16 @@ describe('control over a real bus', () => {
     expect(edge.outcomes.filter((outcome) => outcome !== 'applied')).toEqual([]);
   });
 
+  it('says in one sentence why it cannot start', async () => {
+    const address = new URL(control.url).host;
+    await expect(place.control('control-2', { WEIR_ADMIN_ADDRESS: address })).rejects.toThrow(
+      /^control: the admin API cannot listen on 127\.0\.0\.1:\d+: [^\n]*EADDRINUSE[^\n]*\n$/m,
+    );
+    await expect(place.control('control-2', { WEIR_MESH: 'a b' })).rejects.toThrow(
+      /^control: WEIR_MESH may have letters, digits, "-" and "_" only, not "a b"\.\n$/,
+    );
+  });
+
   it('ends in order when it is asked to', async () => {
     expect(await control.stop()).toBe(0);
     expect(control.output()).toMatch(/stopped\n$/);

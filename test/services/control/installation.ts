@@ -92,7 +92,11 @@ export class TestInstallation {
     return started;
   }
 
-  async control(instance = 'control-1'): Promise<ControlProcess> {
+  /** Rejects with the output of a process that ends before it is up. */
+  async control(
+    instance = 'control-1',
+    environment: Readonly<Record<string, string>> = {},
+  ): Promise<ControlProcess> {
     const child = spawn(process.execPath, ['services/control/main.ts'], {
       env: {
         ...process.env,
@@ -100,6 +104,7 @@ export class TestInstallation {
         WEIR_NATS_URL: this.nats.url,
         WEIR_ADMIN_ADDRESS: '127.0.0.1:0',
         WEIR_INSTANCE: instance,
+        ...environment,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
