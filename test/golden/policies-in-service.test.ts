@@ -80,9 +80,7 @@ describe('the demo', () => {
     expect(outcome.exchange?.setHeaders).toEqual(
       expect.arrayContaining(['x-user-id', 'alice', 'x-user-roles', 'librarian']),
     );
-    expect(outcome.exchange?.responseHeaders.map((text) => text.toLowerCase())).toContain(
-      'x-ratelimit-limit',
-    );
+    expect(outcome.exchange?.responseHeaders.join().toLowerCase()).toContain('ratelimit');
   });
 
   it('shows the new version to who asks for it', async () => {
