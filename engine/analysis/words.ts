@@ -55,5 +55,7 @@ const blame = ({ culprits, metrics }: Weighed): string => {
 const rates = ({ evidence: { canary, baseline } }: Pick<Verdict, 'evidence'>): string =>
   `${canary.errors} of ${canary.requests} canary requests failed, ${baseline.errors} of ${baseline.requests} at the baseline; p99 ${Math.round(canary.p99Ms)} against ${Math.round(baseline.p99Ms)} ms`;
 
-const short = (value: number): string =>
-  value >= 1e6 ? value.toExponential(1) : String(Number(value.toPrecision(3)));
+const short = (value: number): string => {
+  if (value >= 1e6) return value.toExponential(1);
+  return String(Number(value < 1 ? value.toFixed(2) : value.toPrecision(3)));
+};
