@@ -21,7 +21,7 @@ export interface Weighed {
   readonly culprits: readonly string[];
 }
 
-export interface MetricEvidence {
+interface MetricEvidence {
   readonly metric: string;
   readonly weight: number;
   readonly rollback: number;

@@ -108,7 +108,7 @@ const requestRate = ({ recent, usualRequestRate }: AnalysisState): number => {
 };
 
 /** Far above its usual error rate in the last half minute: more than chance, and more than three times. */
-export const isBaselineUnhealthy = ({
+const isBaselineUnhealthy = ({
   recent,
   usualErrorRate,
   dispersion,

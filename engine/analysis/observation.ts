@@ -22,7 +22,7 @@ import {
 } from './state.ts';
 
 /** More endpoint groups than this are judged in the total only. */
-export const rulesKept = 32;
+const rulesKept = 32;
 
 export const count = (
   state: AnalysisState,

@@ -40,7 +40,7 @@ export interface AnalysisState {
   readonly heardMs: number;
 }
 
-export type FrozenPlan = Pick<
+type FrozenPlan = Pick<
   RolloutPlan,
   'steps' | 'minStepMs' | 'minSoakMs' | 'deadlineMs' | 'analysis'
 >;

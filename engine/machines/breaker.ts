@@ -229,7 +229,7 @@ export const advanceBreaker = (
   return { state: { v: 1, phase: after.value, context }, effects };
 };
 
-export const closedBreaker = (target: string): BreakerState => ({
+const closedBreaker = (target: string): BreakerState => ({
   v: 1,
   phase: 'closed',
   context: {

@@ -114,8 +114,6 @@ export const isAnotherOrNamed = (asked: Asked): boolean =>
 export const currentBaseline = (context: RolloutContext): string =>
   context.plan.baseline === context.planBaseline ? context.baseline : context.plan.baseline;
 
-export const hasCanary = ({ context }: Asked): boolean => context.canary !== undefined;
-
 /** The policy itself now gives all traffic to the version that was on trial. */
 export const policyAgrees = ({ context }: Asked): boolean =>
   context.canary !== undefined && context.plan.baseline === context.canary;

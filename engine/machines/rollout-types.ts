@@ -82,7 +82,7 @@ export interface RolloutContext {
   readonly history: readonly HistoryEntry[];
 }
 
-export interface HistoryEntry {
+interface HistoryEntry {
   readonly atMs: number;
   readonly state: RolloutPhase;
   readonly weight: number;

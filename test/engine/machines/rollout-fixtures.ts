@@ -30,7 +30,7 @@ export const plan: RolloutPlan = {
 };
 
 /** Sound and undecided unless told otherwise. */
-export const verdict = (changes: Partial<Verdict> = {}, rollback = 1): Verdict => ({
+const verdict = (changes: Partial<Verdict> = {}, rollback = 1): Verdict => ({
   type: 'verdict',
   rollout: plan.id,
   service: plan.service,
