@@ -44,7 +44,7 @@ describe('the edge’s configuration', () => {
       natsUrl: 'nats://bus:4222',
       mesh: 'north',
       admin: { host: '::1', port: 9901 },
-      stateFolder: '/weir/agents/edge_1',
+      stateFolder: '/weir/agents/edge=2e1',
       drainTimeoutMs: 500,
       accessLog: 'json',
       listenPorts: new Map([
