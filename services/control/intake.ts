@@ -94,6 +94,9 @@ const sample = Compile(
         retries: count(),
       }),
     ),
+    endpoints: Type.Optional(
+      Type.Array(Type.Object({ endpoint: Type.String(), requests: count(), failures: count() })),
+    ),
   }),
 );
 

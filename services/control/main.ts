@@ -67,7 +67,7 @@ const run = async (stop: AbortSignal): Promise<void> => {
   const files = createPolicyFiles(settings);
   const control = await startControl(
     { mesh, instance, admin: { host, port }, version: VERSION },
-    { broker, signer, verifier, access, time: systemTime, files, keys, log },
+    { broker, signer, verifier, access, time: systemTime, files, keys, assumed: capabilities, log },
   );
   await announce(settings, control.url);
   log(`admin API on ${control.url}`);

@@ -1,6 +1,8 @@
 // Everything a control process is made of, put together. What happens when is said in control.ts.
 
+import type { StandingSet } from '#engine/compile/standing.ts';
 import type { ControlMessage } from '#engine/model/control-message.ts';
+import type { Feature } from '#engine/model/features.ts';
 import { epochOf } from '#engine/model/position.ts';
 import type { Subjects } from '#engine/model/subjects.ts';
 import { buckets, streams, subjects as subjectsOf } from '#engine/model/subjects.ts';
@@ -45,6 +47,8 @@ export interface ControlDeps {
   readonly files: (path: string) => string | undefined;
   /** Fetches issuers' keys; absent: policies that name an address of keys are refused. The caller closes it. */
   readonly keys?: Keys;
+  /** What a scope is taken to enforce while none of its agents has been heard of. Absent: anything. */
+  readonly assumed?: ReadonlySet<Feature>;
   /** One line per noteworthy thing. */
   readonly log: (line: string) => void;
 }
@@ -57,6 +61,8 @@ export interface Parts {
   readonly published: Published;
   readonly publisher: Publisher;
   readonly book: StandingBook;
+  /** For a follower: what the leader has recorded so far. */
+  readonly recordedStanding: () => Promise<StandingSet>;
   readonly machines: MachineStore;
   readonly keys: KeyMemory | undefined;
   readonly fleet: Fleet;
@@ -141,6 +147,7 @@ export const assemble = async (
     time,
     files: deps.files,
     keys,
+    assumed: deps.assumed,
   });
   const rollouts = new Rollouts({
     ring,
@@ -160,6 +167,11 @@ export const assemble = async (
     published,
     publisher,
     book,
+    recordedStanding: async () => {
+      const record = new StandingBook(standingStore, onError);
+      await record.load();
+      return record.standing;
+    },
     machines,
     keys,
     fleet,

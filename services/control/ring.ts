@@ -2,6 +2,7 @@
 // contain every decision that was recorded before it.
 import type { StandingSet } from '#engine/compile/standing.ts';
 import type { DecisionBody, StandingDecision } from '#engine/model/decision.ts';
+import type { Feature } from '#engine/model/features.ts';
 import { edgeScope, type Scope } from '#engine/model/scope.ts';
 import type { Snapshot } from '#engine/model/snapshot.ts';
 import type { KeyAddress } from '#engine/ports/keys.ts';
@@ -174,11 +175,11 @@ export class Ring {
   }
 
   #surroundings(): Surroundings {
-    const { book, fleet, files, keys } = this.#deps;
+    const { book, fleet, files, keys, assumed } = this.#deps;
     return {
       standing: book.standing,
       workloads: fleet.workloads().map(({ workload }) => workload),
-      capabilities: (scope) => fleet.capabilities(scope),
+      capabilities: (scope) => fleet.capabilities(scope) ?? assumed,
       files,
       ...(keys ? { keys: (address: KeyAddress) => keys.current(address) } : {}),
     };

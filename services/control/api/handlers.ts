@@ -1,4 +1,5 @@
 // Every operation of the table, implemented once.
+import type { StandingSet } from '#engine/compile/standing.ts';
 import type { ControlDeps, Parts } from '../parts.ts';
 import type { Handlers } from './call.ts';
 import { createExplain } from './explain.ts';
@@ -13,7 +14,9 @@ export const createHandlers = (
   { time }: ControlDeps,
   saidRevision: () => number,
 ): Handlers => {
-  const { news } = parts;
+  const { news, ring } = parts;
+  const standing = async (): Promise<StandingSet> =>
+    ring.isLeading ? ring.standing : parts.recordedStanding();
   const waitUntilApplied = createWait({
     ...parts,
     time,
@@ -22,8 +25,8 @@ export const createHandlers = (
   });
   const policy = createPolicyApi({ ...parts, time, waitUntilApplied });
   const fleet = createFleetApi({ ...parts, time });
-  const rollouts = createRolloutApi({ ...parts, time });
-  const revocations = createRevocationApi({ ...parts, time });
+  const rollouts = createRolloutApi({ ...parts, time, standing });
+  const revocations = createRevocationApi({ ...parts, time, standing });
   return {
     'policy.apply': policy.apply,
     'policy.diff': policy.diff,

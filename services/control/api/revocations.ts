@@ -12,9 +12,12 @@ const DAY_MS = 86_400_000;
 export const createRevocationApi = ({
   ring,
   time,
+  standing: standingNow,
 }: {
   readonly ring: Ring;
   readonly time: Time;
+  /** On a follower: read from the record. */
+  readonly standing: () => Promise<StandingSet>;
 }) => ({
   revoke: async (caller: Caller, request: RevokeRequest): Promise<RevocationAnswer> => {
     const { target, ttlMs = DAY_MS, reason = '' } = request;
@@ -39,7 +42,7 @@ export const createRevocationApi = ({
     return answer([standing]);
   },
 
-  list: async (): Promise<RevocationAnswer> => answer([...ring.standing.values()]),
+  list: async (): Promise<RevocationAnswer> => answer([...(await standingNow()).values()]),
 });
 
 export const expiredRevocations = (standing: StandingSet, nowMs: number): readonly string[] =>

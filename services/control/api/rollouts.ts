@@ -1,4 +1,7 @@
 // The operations on rollouts. Commands are the leader's; any replica can say how things stand.
+
+import type { StandingSet } from '#engine/compile/standing.ts';
+import { rolloutStatus } from '#engine/machines/status.ts';
 import type { Caller, RolloutAnswer, RolloutRequest, RolloutStatus } from '#engine/model/api.ts';
 import type { StandingDecision } from '#engine/model/decision.ts';
 import { EngineError } from '#engine/model/errors.ts';
@@ -8,13 +11,12 @@ import type { MachineStore } from '../machine-store.ts';
 import type { Ring } from '../ring.ts';
 import { RolloutRun } from '../rollout-run.ts';
 import { type Rollouts, splitId } from '../rollouts.ts';
-import type { StandingBook } from '../standing-book.ts';
 import type { Time } from '../time.ts';
 
 export interface RolloutApiDeps {
   readonly rollouts: Rollouts;
   readonly machines: MachineStore;
-  readonly book: StandingBook;
+  readonly standing: () => Promise<StandingSet>;
   readonly ring: Ring;
   readonly leadership: Leadership;
   readonly time: Time;
@@ -80,7 +82,7 @@ export const createRolloutApi = (deps: RolloutApiDeps) => {
 
   const status = async (_caller: Caller, request: RolloutRequest): Promise<RolloutAnswer> => {
     const runs = rollouts.isRunning ? [...rollouts.runs.values()] : await onRecord(deps);
-    const standing = rollouts.isRunning ? deps.ring.standing : await reloaded(deps.book);
+    const standing = await deps.standing();
     const wanted = runs.filter(({ id }) => isAskedFor(id, request));
     if (request.name !== undefined && wanted.length === 0)
       throw new EngineError(
@@ -137,33 +139,10 @@ const onRecord = async ({ machines, ring }: RolloutApiDeps): Promise<RolloutRun[
   );
 };
 
-const reloaded = async (book: StandingBook): Promise<ReadonlyMap<string, StandingDecision>> => {
-  await book.load();
-  return book.standing;
-};
-
 const standingOf = (all: Iterable<StandingDecision>, { service }: RolloutPlan) =>
   [...all].filter(({ body }) => body.type === 'split' && body.target === service);
 
 const statusOf = (run: RolloutRun, standing: readonly StandingDecision[]): RolloutStatus => {
-  const { phase, context } = run.record.machine;
-  const evidence = context.verdict?.evidence;
-  return {
-    id: run.id,
-    service: run.plan.service,
-    state: run.broken === undefined ? phase : 'broken',
-    baseline: context.baseline,
-    canary: context.canary,
-    weight: context.weight,
-    step: context.step,
-    steps: context.steps,
-    startedMs: context.startedMs,
-    stepStartedMs: context.stepStartedMs,
-    outcome: context.verdict?.outcome,
-    reason: run.broken ?? context.reason,
-    evidence,
-    arms: evidence && { canary: evidence.canary, baseline: evidence.baseline },
-    history: context.history,
-    standing,
-  };
+  const status = { ...rolloutStatus(run.record.machine, run.plan), standing };
+  return run.broken === undefined ? status : { ...status, state: 'broken', reason: run.broken };
 };
