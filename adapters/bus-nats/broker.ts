@@ -35,8 +35,10 @@ export const connectNats = async (settings: NatsSettings): Promise<NatsBroker> =
   const credentials =
     settings.credentials === undefined ? undefined : parseCredentials(settings.credentials);
   const connection = await openConnection(settings, credentials);
+  // A server that asks nobody who they are has one account, and JetStream in it under its own name.
+  const hasAccounts = connection.info?.auth_required === true;
   const link = new Link(connection, {
-    apiPrefix: credentials?.apiPrefix ?? OWN_API,
+    apiPrefix: (hasAccounts ? credentials?.apiPrefix : undefined) ?? OWN_API,
     deliverPrefix: deliverPrefix(credentials?.publicKey ?? 'anonymous'),
     log: settings.log ?? (() => {}),
   });

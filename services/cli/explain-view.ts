@@ -21,10 +21,8 @@ export const showExplanation = (answer: Explained, colors: Colors): string => {
     if (!reached) lines.push(colors.dim(`  ${filter}: not reached`));
     else if (remarks.length === 0) lines.push(`  ${filter}: nothing to say`);
     else
-      for (const { policy, mode, says, rule: place } of remarks) {
-        const at = place === undefined ? '' : ` (its rule ${place})`;
-        lines.push(`  ${filter}: ${colors.bold(policy)} [${mode}] ${says}${at}`);
-      }
+      for (const { policy, mode, says } of remarks)
+        lines.push(`  ${filter}: ${colors.bold(policy)} [${mode}] ${says}`);
   }
   if (rivals.length > 0) lines.push('', 'routes that did not get it:');
   for (const rival of rivals)

@@ -10,11 +10,14 @@ import {
   operations,
   type RolloutAnswer,
 } from '#engine/model/api.ts';
+import type { Explanation } from '#engine/pipeline/explain.ts';
 
 export interface Admin {
   apply(request: ApplyRequest): Promise<ApplyAnswer>;
   fleet(): Promise<FleetAnswer>;
   rollouts(): Promise<RolloutAnswer>;
+  /** Whether the policy in force would send a GET to a service that has somebody to answer it. */
+  isServed(url: string): Promise<boolean>;
   rollout(
     verb: 'abort' | 'retry' | 'start',
     request: { namespace: string; name: string; version?: string; reason?: string },
@@ -45,6 +48,10 @@ export const createAdmin = (home: string): Admin => {
     apply: async (request) => (await ask('policy.apply', request)) as ApplyAnswer,
     fleet: async () => (await ask('fleet.status')) as FleetAnswer,
     rollouts: async () => (await ask('rollout.status')) as RolloutAnswer,
+    isServed: async (url) => {
+      const { outcome } = (await ask('policy.explain', { url })) as Explanation;
+      return outcome.type === 'forward';
+    },
     rollout: async (verb, request) => (await ask(`rollout.${verb}`, request)) as RolloutAnswer,
   };
 };

@@ -64,7 +64,8 @@ export const bringUp = async (site: Site): Promise<Admin> => {
     ...volumes.map((volume) => open(site, volume)),
   ]);
   const { revision } = await applyPolicies(site, admin);
-  await waitFor('the edge', () => answers(site.port), { timeoutMs: START_MS });
+  await waitFor('the library', () => everyServiceAnswers(admin), { timeoutMs: START_MS });
+  await waitFor('the edge', () => decides(site.port), { timeoutMs: START_MS });
   say(
     `policies are in force at revision ${revision}; the edge is on http://localhost:${site.port}`,
   );
@@ -146,14 +147,26 @@ const applyPolicies = async ({ root }: Site, admin: Admin) => {
   return answer;
 };
 
-/** Whether a request is decided by policy, whatever the decision. */
-const answers = (port: number): Promise<true | undefined> =>
+/**
+ * Asked of control and not of the edge: requests that nobody can answer yet would be errors of the old version, and the new
+ * one would be measured against them.
+ */
+const everyServiceAnswers = async (admin: Admin): Promise<true | undefined> => {
+  for (const path of ['/catalog/books', '/library/shelves', '/circulation/checkouts'])
+    if (!(await admin.isServed(`http://${HOST}${path}`))) return undefined;
+  const { agents } = await admin.fleet();
+  return agents.some(({ agent, state, current }) => agent === 'edge' && state === 'live' && current)
+    ? true
+    : undefined;
+};
+
+/** Whether the edge listens and decides; this path is answered by policy alone. */
+const decides = (port: number): Promise<true | undefined> =>
   new Promise((resolve) => {
-    const options = { port, host: '127.0.0.1', path: '/catalog/books', headers: { host: HOST } };
+    const options = { port, host: LOOPBACK, path: '/catalog/whoami', headers: { host: HOST } };
     request(options, (response) => {
       response.resume();
-      const { statusCode = 0 } = response;
-      resolve(statusCode < 500 && statusCode !== 404 ? true : undefined);
+      resolve(response.statusCode === 401 ? true : undefined);
     })
       .once('error', () => resolve(undefined))
       .end();

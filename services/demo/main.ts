@@ -4,12 +4,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createBoard } from './board.ts';
 import { bringUp, nextVolume, open, type Site, startTraffic } from './installation.ts';
+import { nameOf } from './library.ts';
 import { type Lock, takeLock } from './lock.ts';
 import { nextSteps } from './next-steps.ts';
 import { type DemoOptions, help, parseOptions } from './options.ts';
 import { whyTaken } from './ports.ts';
 import { createProcesses, type Processes } from './processes.ts';
-import { type Ending, tellRollout } from './story.ts';
+import { beginAgain, endEarlierRollout } from './rollout-reset.ts';
+import { createTeller, type Ending } from './story.ts';
 import { parseTotals } from './tally.ts';
 
 const BASELINE_MS = 8000;
@@ -48,6 +50,7 @@ const play = async (
     say: board.say,
   };
   const admin = await bringUp(site);
+  const isRepeated = await endEarlierRollout(admin);
   let readers: ReturnType<typeof parseTotals>;
   if (options.traffic) {
     await startTraffic(site, (line) => (readers = parseTotals(line) ?? readers));
@@ -57,15 +60,19 @@ const play = async (
   const sinceMs = Date.now();
   const errorRate = options.bad ? BAD_ERROR_RATE : 0;
   await open(site, { ...nextVolume, errorRate });
+  if (isRepeated) await beginAgain(admin, nameOf(nextVolume));
   board.say(`catalog v1.1 is up${options.bad ? ', and fails 5 % of its requests' : ''}`);
   const service = 'bibby/catalog-service';
   const story = { board, admin, service, sinceMs, readers: () => readers, signal };
-  if (!options.traffic) board.say('there is no traffic, so there will be no evidence');
-  const ending = await tellRollout(story);
-  if (options.until) return judge(ending, options.until);
-  board.say(`\ncatalog v1.1 is ${ending.state}: ${ending.reason}`);
+  const teller = createTeller(story);
+  if (options.traffic) {
+    const ending = await teller.untilEnd();
+    if (options.until) return judge(ending, options.until);
+    board.say(`\ncatalog v1.1 is ${ending.state}: ${ending.reason}`);
+  } else board.say('there is no traffic, so there will be no evidence');
   board.say(nextSteps(options.port));
-  return new Promise<never>(() => {});
+  await teller.forEver();
+  return 0;
 };
 
 const judge = ({ state, reason }: Ending, until: string): number => {

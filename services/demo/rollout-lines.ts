@@ -41,10 +41,10 @@ export const rolloutLine = (rollout: RolloutStatus, readers: Readers): string =>
   return parts.join(' | ');
 };
 
-/** What happened since the last look, one line each. */
-export const newSteps = (rollout: RolloutStatus, alreadySaid: number): string[] =>
+/** What happened since the last step that was told, one line each. */
+export const newSteps = (rollout: RolloutStatus, saidMs: number): string[] =>
   rollout.history
-    .slice(alreadySaid)
+    .filter(({ atMs }) => atMs > saidMs)
     .map(
       ({ atMs, state, weight, reason }) =>
         `${clock(atMs)} ${state}: ${rollout.canary ?? 'new version'} at ${weight}% (${reason})`,

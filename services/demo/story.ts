@@ -32,34 +32,55 @@ export interface Story {
   readonly signal: AbortSignal;
 }
 
-/** Resolves when the rollout has ended, or at the deadline. */
-export const tellRollout = async (story: Story): Promise<Ending> => {
+export interface Teller {
+  /** Resolves when the rollout has ended, or at the deadline. */
+  untilEnd(): Promise<Ending>;
+  /** Goes on telling until the signal aborts: an operator may try again. */
+  forEver(): Promise<void>;
+}
+
+export const createTeller = (story: Story): Teller => {
   const { board, signal } = story;
-  const deadline = performance.now() + DEADLINE_MS;
-  let said = 0;
-  let lineMs = performance.now();
   let last: RolloutStatus | undefined;
-  while (!signal.aborted) {
+  let saidMs = 0;
+  let lineMs = performance.now();
+
+  const sayLine = (): void => {
+    lineMs = performance.now();
+    if (last) board.say(rolloutLine(last, story.readers()));
+  };
+
+  /** One look; the state of a rollout that has ended. */
+  const tell = async (): Promise<string | undefined> => {
     const rollout = await look(story);
-    last = rollout ?? last;
     if (rollout) {
-      for (const line of newSteps(rollout, said)) board.say(line);
-      said = Math.max(said, rollout.history.length);
+      last = rollout;
+      for (const line of newSteps(rollout, saidMs)) board.say(line);
+      saidMs = Math.max(saidMs, ...rollout.history.map(({ atMs }) => atMs));
     }
     board.show(rolloutBlock(last, story.readers()));
-    const ending = rollout && endings[rollout.state];
-    const isLineDue = !board.isTerminal && performance.now() - lineMs >= LINE_EVERY_MS;
-    if (last && (ending || isLineDue)) {
-      lineMs = performance.now();
-      board.say(rolloutLine(last, story.readers()));
-    }
-    if (ending) return { state: ending, reason: rollout.reason };
-    if (performance.now() > deadline) break;
-    await sleep(LOOK_EVERY_MS);
-  }
+    return rollout && endings[rollout.state];
+  };
+
   return {
-    state: last?.state ?? 'not started',
-    reason: last?.reason ?? 'no rollout has begun',
+    async untilEnd() {
+      const deadline = performance.now() + DEADLINE_MS;
+      while (!signal.aborted && performance.now() < deadline) {
+        const state = await tell();
+        const isDue = !board.isTerminal && performance.now() - lineMs >= LINE_EVERY_MS;
+        if (state || isDue) sayLine();
+        if (state) return { state, reason: last?.reason ?? '' };
+        await sleep(LOOK_EVERY_MS);
+      }
+      const reason = last?.reason ?? 'no rollout has begun';
+      return { state: last?.state ?? 'not started', reason };
+    },
+    async forEver() {
+      while (!signal.aborted) {
+        await tell();
+        await sleep(LOOK_EVERY_MS);
+      }
+    },
   };
 };
 

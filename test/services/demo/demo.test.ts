@@ -33,7 +33,7 @@ const rollout: RolloutStatus = {
   },
   arms: { canary: arm, baseline: arm },
   history: [
-    { atMs: 0, state: 'started', weight: 10, reason: 'v1.1 appeared' },
+    { atMs: 1000, state: 'started', weight: 10, reason: 'v1.1 appeared' },
     { atMs: 9000, state: 'stepped', weight: 20, reason: 'evidence grows' },
   ],
   standing: [],
@@ -118,8 +118,8 @@ describe('the rollout in words', () => {
   });
 
   it('tells each step once', () => {
-    expect(newSteps(rollout, 1)).toHaveLength(1);
-    expect(newSteps(rollout, 1)[0]).toContain('stepped: v1.1 at 20% (evidence grows)');
+    expect(newSteps(rollout, 0)).toHaveLength(2);
+    expect(newSteps(rollout, 1000)[0]).toContain('stepped: v1.1 at 20% (evidence grows)');
   });
 });
 
