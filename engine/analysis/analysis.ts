@@ -38,7 +38,7 @@ export const startAnalysis = (
   },
   startedMs: nowMs,
   clockMs: nowMs,
-  ...summarise(learnt),
+  ...summarise(isAbout(learnt, plan.service, arms.baseline) ? learnt : undefined),
   tests: {},
   arms: { canary: emptyArm, baseline: emptyArm },
   recent: [],
@@ -47,6 +47,10 @@ export const startAnalysis = (
   samplesJudged: 0,
   heardMs: nowMs,
 });
+
+/** What was learnt about another version says nothing about this comparison. */
+const isAbout = (learnt: BaselineState | undefined, service: string, version: string): boolean =>
+  learnt?.service === service && learnt.version === version;
 
 /**
  * Counts one sample exactly once. Doubled ones change nothing, late and reordered ones lead to the same state, foreign

@@ -57,11 +57,12 @@ export const learnBaseline = (
   const series = sample.series.filter(
     (one) => one.service === of.service && one.version === of.version,
   );
-  const watermarks = series.length > 0 ? admit(state.watermarks, sample) : undefined;
+  if (series.length === 0) return state;
+  const turned = turn(state, Math.floor(sample.startMs / generationMs));
+  const watermarks = admit(turned.watermarks, sample);
   if (!watermarks) return state;
-  const turned = turn({ ...state, watermarks }, Math.floor(sample.startMs / generationMs));
   const current = addSeries(turned.current, series);
-  const refined = refine({ ...turned, current }, countOf(turned.current.latency));
+  const refined = refine({ ...turned, watermarks, current }, countOf(turned.current.latency));
   const second = Math.floor(sample.startMs / 1000);
   return flush({
     ...refined,
@@ -129,8 +130,10 @@ const emptyBaseline = (of: {
   watermarks: {},
 });
 
-const turn = (state: BaselineState, number: number): BaselineState => {
-  if (number <= state.current.number) return state;
+/** Agents come and go: with every generation their marks begin anew; a double that slips through does no harm here. */
+const turn = (known: BaselineState, number: number): BaselineState => {
+  if (number <= known.current.number) return known;
+  const state = { ...known, watermarks: {} };
   const { current } = state;
   if (current.requests === 0) return { ...state, current: emptyGeneration(number) };
   // The open blocks go on: the clock does not stop between generations.

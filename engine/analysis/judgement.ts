@@ -108,11 +108,7 @@ const requestRate = ({ recent, usualRequestRate }: AnalysisState): number => {
 };
 
 /** Far above its usual error rate in the last half minute: more than chance, and more than three times. */
-const isBaselineUnhealthy = ({
-  recent,
-  usualErrorRate,
-  dispersion,
-}: AnalysisState): boolean => {
+const isBaselineUnhealthy = ({ recent, usualErrorRate, dispersion }: AnalysisState): boolean => {
   const newest = recent.at(-1)?.span ?? 0;
   let requests = 0;
   let errors = 0;

@@ -434,6 +434,12 @@ describe('samples', () => {
 });
 
 describe('without knowledge from before', () => {
+  it('of this version, what is known of another does not count', () => {
+    const other = startAnalysis(plan, { baseline: 'v0.9', canary: 'v1.1' }, 0, calm);
+    expect(other.edges).toBeUndefined();
+    expect(startAnalysis(plan, arms, 0, calm).edges).toBeDefined();
+  });
+
   it('the first requests of the baseline become the thresholds', () => {
     let state = startAnalysis(plan, arms, 0);
     state = observe(state, both(0, { requests: 150, buckets: spread(150) }, { requests: 0 }));

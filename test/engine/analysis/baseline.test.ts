@@ -79,6 +79,17 @@ describe('before a rollout', () => {
     expect(summarise(state).usualErrorRate).toBe(0);
   });
 
+  it('agents that are gone are forgotten', () => {
+    let state: BaselineState | undefined;
+    for (let second = 0; second < 3000; second += 30)
+      state = learnBaseline(
+        state,
+        sample(start + second, [series('v1.0', { requests: 10 })], { agent: `edge-${second}` }),
+        of,
+      );
+    expect(Object.keys(state?.watermarks ?? {}).length).toBeLessThanOrEqual(20);
+  });
+
   it('other versions, other services, the receiving side and doubles do not count', () => {
     const arm = { requests: 100, errors: 10 };
     const good = sample(start, [series('v1.0', arm)]);
