@@ -4,6 +4,7 @@ import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connectNats } from '#adapters/bus-nats/broker.ts';
 import { createUserNames, readBusUsers } from '#adapters/bus-nats/users.ts';
+import { capabilities } from '#adapters/dataplane-node/capabilities.ts';
 import { createJsonFetcher } from '#adapters/keys-http/fetch-json.ts';
 import { createKeys } from '#adapters/keys-http/keys.ts';
 import { createSigner, createVerifier } from '#adapters/signer-ed25519/signer.ts';

@@ -32,6 +32,7 @@ export interface RingDeps {
   readonly files: (path: string) => string | undefined;
   /** Fetches issuers' keys; absent where nobody does. */
   readonly keys?: KeyMemory | undefined;
+  readonly assumed?: ReadonlySet<Feature> | undefined;
 }
 
 export class Ring {

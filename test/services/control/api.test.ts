@@ -64,6 +64,14 @@ describe('who may', () => {
 });
 
 describe('apply', () => {
+  it('judges what nobody enforces yet by what agents usually enforce', async () => {
+    await world.stop();
+    world = new World();
+    await world.start('control-1', { assumed: new Set() });
+    const { diagnostics } = await world.apply(bibby);
+    expect(diagnostics.map(({ code }) => code)).toContain('ERR_POLICY_NOT_SUPPORTED');
+  });
+
   it('says what was created, updated and left alone', async () => {
     await world.apply(bibby);
     const answer = await world.apply(all(gateway, service, route('/books')));

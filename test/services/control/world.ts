@@ -10,11 +10,10 @@ import type { Event } from '#engine/model/event.ts';
 import type { Scope } from '#engine/model/scope.ts';
 import { streams, subjects } from '#engine/model/subjects.ts';
 import type { Workload } from '#engine/model/telemetry.ts';
-import type { Keys } from '#engine/ports/keys.ts';
 import type { Log } from '#engine/ports/log.ts';
 import type { Signer, Verifier } from '#engine/ports/signer.ts';
 import { createAccess } from '#services/control/access.ts';
-import { type Control, startControl } from '#services/control/control.ts';
+import { type Control, type ControlDeps, startControl } from '#services/control/control.ts';
 import { FakeAgent, type FakeAgentOptions } from './fake-agent.ts';
 import { createTestTime, settle, type TestTime, until, waitedFor } from './test-time.ts';
 
@@ -57,7 +56,10 @@ export class World {
 
   async start(
     instance = 'control-1',
-    { isReady = true, keys }: { readonly isReady?: boolean; readonly keys?: Keys } = {},
+    {
+      isReady = true,
+      ...surroundings
+    }: Pick<ControlDeps, 'keys' | 'assumed'> & { readonly isReady?: boolean } = {},
   ): Promise<Replica> {
     const broker = refusable(this.hub.connect('control'));
     const lines: string[] = [];
@@ -82,7 +84,7 @@ export class World {
         }),
         time: this.time,
         files: () => undefined,
-        ...(keys ? { keys } : {}),
+        ...surroundings,
         log: (line) => lines.push(line),
       },
     );
