@@ -16,7 +16,8 @@ export const createBoard = (out: {
   let block: readonly string[] = [];
   const erase = () => (block.length > 0 ? `\x1b[${block.length}A\x1b[J` : '');
   // A wrapped line would make the block higher than counted.
-  const fit = (line: string) => line.slice(0, Math.max(20, (out.columns ?? 100) - 1));
+  // Some terminals say that they have 0 columns.
+  const fit = (line: string) => line.slice(0, Math.max(20, (out.columns || 100) - 1));
   const draw = () => block.map((line) => `${line}\n`).join('');
   return {
     isTerminal,

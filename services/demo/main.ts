@@ -67,6 +67,7 @@ const play = async (
   const teller = createTeller(story);
   if (options.traffic) {
     const ending = await teller.untilEnd();
+    if (signal.aborted) return 0;
     if (options.until) return judge(ending, options.until);
     board.say(`\ncatalog v1.1 is ${ending.state}: ${ending.reason}`);
   } else board.say('there is no traffic, so there will be no evidence');
