@@ -9,6 +9,7 @@ import { emptyHistogram } from './histogram.ts';
 import { decide } from './judgement.ts';
 import { count } from './observation.ts';
 import type { AnalysisState, ArmSums } from './state.ts';
+import { believedTime } from './time.ts';
 import { admit } from './watermark.ts';
 
 export { type BaselineState, learnBaseline, readBaselineState } from './baseline.ts';
@@ -54,10 +55,11 @@ const isAbout = (learnt: BaselineState | undefined, service: string, version: st
 
 /**
  * Counts one sample exactly once. Doubled ones change nothing, late and reordered ones lead to the same state, foreign
- * ones (another service, the receiving side's view) are ignored.
+ * ones (another service, the receiving side's view) are ignored. An agent whose clock is more than a minute off is taken
+ * to speak of now.
  */
 export const observe = (state: AnalysisState, sample: Sample): AnalysisState => {
-  const atMs = timeOf(state, sample);
+  const atMs = believedTime(sample.startMs, state.clockMs);
   if (sample.reporter !== 'source' || atMs + sample.spanMs < state.startedMs) return state;
   const series = sample.series.filter(
     ({ service, version }) =>
@@ -67,12 +69,6 @@ export const observe = (state: AnalysisState, sample: Sample): AnalysisState => 
   const watermarks = admit(state.watermarks, sample);
   return watermarks ? count({ ...state, watermarks }, series, atMs) : state;
 };
-
-/** An agent whose clock is further off than this is taken to speak of now. */
-const clockToleranceMs = 60_000;
-
-const timeOf = ({ clockMs }: AnalysisState, { startMs }: Sample): number =>
-  Math.abs(startMs - clockMs) <= clockToleranceMs ? startMs : clockMs;
 
 /** The verdict at this moment. The state it returns remembers when telemetry was last heard, by control's own clock. */
 export const judge = (

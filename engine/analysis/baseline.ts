@@ -12,6 +12,7 @@ import {
 } from './dispersion.ts';
 import { above, countOf, emptyHistogram, merge } from './histogram.ts';
 import { type AnalysisState, type Edges, edgeRequests, edgesOf, latencyMetrics } from './state.ts';
+import { believedTime } from './time.ts';
 import { admit, type Watermarks } from './watermark.ts';
 
 export interface BaselineState {
@@ -46,24 +47,26 @@ const lateSeconds = 10;
 const edgesAt = [200, 2000, 20_000];
 const rulesKnown = 64;
 
+/** With `nowMs`, an agent whose clock is more than a minute off is taken to speak of now. */
 export const learnBaseline = (
   known: BaselineState | undefined,
   sample: Sample,
-  of: { readonly service: string; readonly version: string },
+  of: { readonly service: string; readonly version: string; readonly nowMs?: number },
 ): BaselineState => {
   const isSame = known?.service === of.service && known.version === of.version;
-  const state = isSame ? known : emptyBaseline(of);
+  const state = isSame ? known : emptyBaseline(of.service, of.version);
   if (sample.reporter !== 'source') return state;
   const series = sample.series.filter(
     (one) => one.service === of.service && one.version === of.version,
   );
   if (series.length === 0) return state;
-  const turned = turn(state, Math.floor(sample.startMs / generationMs));
+  const atMs = believedTime(sample.startMs, of.nowMs ?? sample.startMs);
+  const turned = turn(state, Math.floor(atMs / generationMs));
   const watermarks = admit(turned.watermarks, sample);
   if (!watermarks) return state;
   const current = addSeries(turned.current, series);
   const refined = refine({ ...turned, watermarks, current }, countOf(turned.current.latency));
-  const second = Math.floor(sample.startMs / 1000);
+  const second = Math.floor(atMs / 1000);
   return flush({
     ...refined,
     pending: addPending(refined.pending, series, second, refined.edges),
@@ -116,12 +119,10 @@ const emptyGeneration = (number: number): Generation => ({
   blocks: emptyBlocks,
 });
 
-const emptyBaseline = (of: {
-  readonly service: string;
-  readonly version: string;
-}): BaselineState => ({
+const emptyBaseline = (service: string, version: string): BaselineState => ({
   v: 1,
-  ...of,
+  service,
+  version,
   current: emptyGeneration(0),
   previous: undefined,
   edges: undefined,

@@ -79,6 +79,25 @@ describe('before a rollout', () => {
     expect(summarise(state).usualErrorRate).toBe(0);
   });
 
+  it('an agent with a wild clock does not stop the learning', () => {
+    let state: BaselineState | undefined;
+    for (let second = 0; second < 60; second += 1)
+      for (const [agent, skew] of [
+        ['edge-1', 0],
+        ['edge-2', 1e10],
+        ['edge-3', -5e6],
+      ] as const) {
+        const startMs = (start + second) * 1000;
+        const one = sample(start + second, [series('v1.0', { requests: 100, errors: 1 })], {
+          agent,
+          startMs: startMs + skew,
+        });
+        state = learnBaseline(state, one, { ...of, nowMs: startMs + 1000 });
+      }
+    expect(summarise(state).usualRequestRate).toBeCloseTo(300, -2);
+    expect(summarise(state).dispersion.errors).toBeLessThan(1.5);
+  });
+
   it('agents that are gone are forgotten', () => {
     let state: BaselineState | undefined;
     for (let second = 0; second < 3000; second += 30)
