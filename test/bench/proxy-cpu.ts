@@ -25,7 +25,16 @@ let written = 0;
 class FakeSocket {
   readonly writableNeedDrain = false;
   readonly destroyed = false;
+  readonly writableLength = 0;
+  readonly connecting = false;
   answers: (() => void) | undefined;
+  /** For writes past the stream. */
+  readonly _handle = {
+    writeLatin1String: (_request: null, text: string): number => {
+      this.write(text);
+      return 0;
+    },
+  };
   write(text: string): boolean {
     // What the kernel would get is made, so that joining strings is paid for.
     written += Buffer.byteLength(text, 'latin1') + text.charCodeAt(text.length >> 1);
