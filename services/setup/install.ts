@@ -7,7 +7,6 @@ import { generateSigningKeys } from '#adapters/signer-ed25519/signer.ts';
 import { roles } from '#engine/model/api.ts';
 import { EngineError } from '#engine/model/errors.ts';
 import { isScope } from '#engine/model/scope.ts';
-import { subjectToken } from '#engine/model/subjects.ts';
 import { ensureDevIssuer } from './dev-issuer.ts';
 import { type Home, homeAt, readIfThere, writeWhole } from './home.ts';
 import { AGENTS_API, renderNatsConfig } from './nats-config.ts';
@@ -96,7 +95,7 @@ const mergeAgents = (
 ): readonly AgentEntry[] => {
   const agents = new Map<string, AgentEntry>();
   for (const { publicKey: _, ...user } of known)
-    if (user.role === 'agent') agents.set(subjectToken(user.name), user);
+    if (user.role === 'agent') agents.set(user.name, user);
   for (const { name, scope, workload } of wanted) {
     if (!/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/.test(name) || reserved.has(name))
       throw refuse(`"${name}" cannot be an agent's name`);
@@ -104,11 +103,7 @@ const mergeAgents = (
       throw refuse(
         `"${scope}" is not a scope; it is edge.<gateway> or sidecar.<namespace>.<workload>`,
       );
-    const token = subjectToken(name);
-    const other = agents.get(token);
-    if (other && other.name !== name)
-      throw refuse(`the agents "${other.name}" and "${name}" would share the subject ${token}`);
-    agents.set(token, {
+    agents.set(name, {
       name,
       role: 'agent',
       scope,

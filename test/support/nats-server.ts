@@ -38,12 +38,18 @@ const freePort = async (): Promise<number> => {
   return address.port;
 };
 
+/** The server greets whoever connects. A port that somebody else holds, or the connection itself, stays silent. */
 const answers = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = connectSocket(port, '127.0.0.1');
-    socket.once('data', () => socket.destroy().emit('done', true));
-    socket.once('error', () => socket.emit('done', false));
-    socket.once('done', resolve);
+    const end = (greeted: boolean) => {
+      socket.destroy();
+      resolve(greeted);
+    };
+    socket.setTimeout(1000, () => end(false));
+    socket.once('data', () => end(true));
+    socket.once('error', () => end(false));
+    socket.once('close', () => end(false));
   });
 
 /** `config` is added to the server's configuration: authorization, accounts, max_payload, ... */
