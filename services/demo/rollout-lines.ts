@@ -22,7 +22,8 @@ export const rolloutBlock = (rollout: RolloutStatus | undefined, readers: Reader
       `promote   ${evidenceBar(evidence.promote, evidence.promoteAt)}`,
       `rollback  ${evidenceBar(evidence.rollback, evidence.rollbackAt)}`,
     );
-  lines.push(`now       ${rollout.reason}`);
+  for (const [place, part] of rollout.reason.split('; ').entries())
+    lines.push(`${place === 0 ? 'now' : ''}`.padEnd(10) + part);
   return lines;
 };
 

@@ -1,0 +1,118 @@
+// The command against control itself: what the fake promises, control keeps.
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Dev, startDev } from '#services/dev/dev.ts';
+import { temporaryFolder, weir } from './world.ts';
+
+const gateway = `apiVersion: weir.dev/v1
+kind: Gateway
+metadata: { name: public }
+spec: { listeners: [{ name: web, port: 8080, protocol: HTTP }] }
+`;
+const route = (body: string) => `apiVersion: weir.dev/v1
+kind: Route
+metadata: { name: hello }
+spec:
+  parentRefs: [{ name: public }]
+  rules:
+    - name: all
+      matches: [{ path: { prefix: /hello }, methods: [GET] }]
+      respond: { status: 200, body: ${body} }
+`;
+
+let dev: Dev;
+let folder: string;
+beforeAll(async () => {
+  folder = temporaryFolder();
+  mkdirSync(join(folder, 'policies'));
+  dev = await startDev({
+    adminPort: 0,
+    listenPorts: new Map([[8080, 0]]),
+    files: () => undefined,
+    log: () => {},
+  });
+  await dev.apply([{ file: 'policies/gateway.yaml', text: gateway }]);
+});
+afterAll(async () => {
+  await dev.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const run = (...args: string[]) =>
+  weir(args, { env: { WEIR_URL: dev.url, WEIR_TOKEN: dev.token }, cwd: folder, root: folder });
+const save = (text: string) => writeFileSync(join(folder, 'policies/hello.yaml'), text);
+
+describe('weir against control', () => {
+  it('shows a difference, applies it, and has it on every agent', async () => {
+    save(route('one'));
+    expect((await run('diff', '-f', 'policies')).out).toContain('created    Route/default/hello');
+    const { code, out } = await run('apply', '-f', 'policies', '--wait', '-m', 'hello');
+    expect(out).toContain('applied by 1 of 1 agents');
+    expect(code).toBe(0);
+    expect((await run('diff', '-f', 'policies')).out).toContain('nothing was changed');
+  });
+
+  it('reports a mistake at its line and column, and exits 3', async () => {
+    save(route('one').replace('prefix:', 'perfix:'));
+    const { code, error } = await run('apply', '-f', 'policies');
+    expect(error).toMatch(/policies\/hello\.yaml:8:\d+ ERR_FIELD_UNKNOWN/);
+    expect(code).toBe(3);
+  });
+
+  it('lists, shows and remembers', async () => {
+    save(route('two'));
+    await run('apply', '-f', 'policies', '-m', 'two');
+    expect((await run('get')).out).toMatch(
+      /Route +default +hello +in force +policies\/hello.yaml:1/,
+    );
+    expect((await run('get', 'route', 'default/hello')).out.trim()).toBe(route('two').trim());
+    expect((await run('history')).out).toMatch(/dev +\+Route\/default\/hello +two/);
+  });
+
+  it('rolls back and deletes', async () => {
+    expect((await run('rollback', '2', '--wait')).code).toBe(0);
+    expect((await run('get', 'route', 'default/hello')).out).toContain('body: one');
+    expect((await run('delete', 'route', 'default/hello')).out).toContain('deleted');
+    expect((await run('get', 'route', 'default/hello')).code).toBe(1);
+    expect((await run('rollback', '2')).code).toBe(0);
+  });
+
+  it('shows the fleet', async () => {
+    expect((await run('status')).out).toMatch(/edge-public +edge\.public .* (live|static)/);
+  });
+
+  it('explains who answers and why the others do not', async () => {
+    const { out } = await run('explain', 'GET', 'http://any.host/hello');
+    expect(out).toContain('200');
+    expect(out).toContain('default/hello/all');
+    const other = await run('explain', 'POST', 'http://any.host/hello');
+    expect(other.out).toContain('lost: method POST is not one of GET');
+  });
+
+  it('follows events until it is stopped', async () => {
+    const stop = new AbortController();
+    let seen = '';
+    const following = weir(['events', '--type', 'policy'], {
+      env: { WEIR_URL: dev.url, WEIR_TOKEN: dev.token },
+      stop: stop.signal,
+      out: (text) => {
+        seen += text;
+        stop.abort();
+      },
+    });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    save(route('three'));
+    await run('apply', '-f', 'policies');
+    expect((await following).code).toBe(0);
+    expect(seen).toContain('policy.committed');
+  });
+
+  it('says that there is no rollout, and refuses a bad token', async () => {
+    expect((await run('rollout', 'status')).out).toBe('no rollouts\n');
+    expect((await run('rollout', 'abort')).code).toBe(1);
+    const { code, error } = await run('status', '--token', 'wrong');
+    expect(error).toContain('ERR_REQUEST_UNAUTHENTICATED');
+    expect(code).toBe(1);
+  });
+});
