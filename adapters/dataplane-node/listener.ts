@@ -5,7 +5,7 @@ import { adopt } from './byte-stream.ts';
 import { plainAddress } from './downstream/client-address.ts';
 import { DownstreamConnection } from './downstream/connection.ts';
 import type { ConnectionHome } from './downstream/connection-home.ts';
-import type { ListenerPlan } from './downstream/listener-plan.ts';
+import type { PortPlan } from './downstream/listener-plan.ts';
 import type { PlaneContext } from './exchange/context.ts';
 import { TlsAcceptor } from './tls/acceptor.ts';
 
@@ -18,12 +18,12 @@ export interface BoundAddress {
 
 /** A plan whose certificates have been read; made before anything changes. */
 export interface PreparedPlan {
-  readonly plan: ListenerPlan;
+  readonly plan: PortPlan;
   readonly acceptor: TlsAcceptor | undefined;
 }
 
 export class BoundListener implements ConnectionHome {
-  plan: ListenerPlan;
+  plan: PortPlan;
   isClosing = false;
   readonly connections = new Set<DownstreamConnection>();
   private readonly context: PlaneContext;
@@ -32,7 +32,7 @@ export class BoundListener implements ConnectionHome {
   private readonly handshakes = new Set<net.Socket>();
   private acceptor: TlsAcceptor | undefined;
 
-  constructor(plan: ListenerPlan, context: PlaneContext) {
+  constructor(plan: PortPlan, context: PlaneContext) {
     this.plan = plan;
     this.context = context;
     this.server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true });
@@ -40,7 +40,7 @@ export class BoundListener implements ConnectionHome {
   }
 
   /** Reads what the plan needs. Throws ERR_CONFIG_INVALID, and has changed nothing then. */
-  prepare(plan: ListenerPlan): PreparedPlan {
+  prepare(plan: PortPlan): PreparedPlan {
     const isSame = plan.tlsKey === this.plan.tlsKey && this.acceptor !== undefined;
     if (plan.tls === undefined || isSame) return { plan, acceptor: this.acceptor };
     return { plan, acceptor: this.acceptorFor(plan) };
@@ -60,24 +60,27 @@ export class BoundListener implements ConnectionHome {
         reject(
           new EngineError(
             isTaken ? 'ERR_PORT_TAKEN' : 'ERR_CONFIG_INVALID',
-            `listener ${this.plan.name}: cannot listen on ${address}:${port} (${error.code})`,
+            `listener ${this.plan.first.name}: cannot listen on ${address}:${port} (${error.code})`,
             { cause: error },
           ),
         );
       });
-      this.server.listen({ host: address, port, backlog: 4096 }, () => {
-        this.server.removeAllListeners('error');
-        // Accepting may fail for lack of file descriptors; the listener lives on.
-        this.server.on('error', (error) => this.context.log('accept failed', error));
-        resolve();
-      });
+      this.server.listen(
+        { host: address, port, backlog: 4096, reusePort: this.context.reusePort },
+        () => {
+          this.server.removeAllListeners('error');
+          // Accepting may fail for lack of file descriptors; the listener lives on.
+          this.server.on('error', (error) => this.context.log('accept failed', error));
+          resolve();
+        },
+      );
     });
   }
 
   get bound(): BoundAddress {
     const at = this.server.address() as net.AddressInfo;
     return {
-      listener: this.plan.name,
+      listener: this.plan.first.name,
       address: at.address,
       port: at.port,
       policyPort: this.plan.port,
@@ -112,7 +115,7 @@ export class BoundListener implements ConnectionHome {
   }
 
   private accept(socket: net.Socket): void {
-    if (this.connections.size + this.handshakes.size >= this.plan.limits.maxConnections) {
+    if (this.connections.size + this.handshakes.size >= this.plan.first.limits.maxConnections) {
       socket.destroy();
       return;
     }
@@ -126,9 +129,9 @@ export class BoundListener implements ConnectionHome {
     this.acceptor?.accept(socket);
   }
 
-  private acceptorFor(plan: ListenerPlan): TlsAcceptor | undefined {
+  private acceptorFor(plan: PortPlan): TlsAcceptor | undefined {
     if (plan.tls === undefined) return undefined;
-    return new TlsAcceptor(plan.tls, plan.name, ({ socket, principal }) =>
+    return new TlsAcceptor(plan.tls, plan.first.name, ({ socket, principal }) =>
       this.serve(socket, 'https', principal),
     );
   }

@@ -1,6 +1,5 @@
 // Weir's own proxy as a DataPlane: listeners in front, the pipeline in the middle, upstreams behind.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { EngineError } from '#engine/model/errors.ts';
 import type { Feature } from '#engine/model/features.ts';
 import type { Listener } from '#engine/model/snapshot.ts';
 import type { Sample } from '#engine/model/telemetry.ts';
@@ -10,7 +9,7 @@ import type { DataPlane, PlaneView, SampleFacts } from '#engine/ports/data-plane
 import type { AccessEntry } from './access.ts';
 import { capabilities } from './capabilities.ts';
 import { Deadlines } from './deadlines.ts';
-import { planOf } from './downstream/listener-plan.ts';
+import { portPlanOf } from './downstream/listener-plan.ts';
 import { activeView, type PlaneContext } from './exchange/context.ts';
 import { type BoundAddress, BoundListener, type PreparedPlan } from './listener.ts';
 import { isLate } from './overload.ts';
@@ -28,6 +27,8 @@ export interface NodePlaneOptions {
   readonly listenPorts?: ReadonlyMap<number, number>;
   /** Bound instead of `0.0.0.0`. */
   readonly defaultAddress?: string;
+  /** Several processes listen on the same ports (SO_REUSEPORT), and the kernel shares callers among them. */
+  readonly reusePort?: boolean;
   /** One call per exchange, at its end. Must be quick. */
   readonly onAccess?: (entry: AccessEntry) => void;
   readonly log?: (message: string, error?: unknown) => void;
@@ -112,6 +113,7 @@ class Plane implements NodePlane {
       log: options.log ?? (() => {}),
       isOverloaded: () => isLate(this.deadlines.standingLagMs, random),
       active: activeView(NO_PIPELINE, new Map()),
+      reusePort: options.reusePort ?? false,
       isDraining: false,
       exchanges: 0,
       mirrors: 0,
@@ -174,22 +176,16 @@ class Plane implements NodePlane {
     const prepared = new Map<string, Prepared>();
     const fresh: BoundListener[] = [];
     try {
-      for (const each of wanted) {
-        if (each.protocol !== 'HTTP' && each.protocol !== 'HTTPS')
-          throw new EngineError(
-            'ERR_CONFIG_INVALID',
-            `listener ${each.name}: protocol ${each.protocol} is not supported`,
-          );
-        const plan = planOf(each);
-        const address = this.addressOf(each);
-        const key = `${address}:${each.port}`;
+      for (const [key, sharing] of this.byPort(wanted)) {
+        const plan = portPlanOf(sharing);
         const known = this.listeners.get(key);
         const listener = known ?? new BoundListener(plan, this.context);
         const ready = listener.prepare(plan);
         prepared.set(key, { listener, ready });
         if (known) continue;
         listener.commit(ready);
-        await listener.listen(address, this.options.listenPorts?.get(each.port) ?? each.port);
+        const port = this.options.listenPorts?.get(plan.port) ?? plan.port;
+        await listener.listen(this.addressOf(sharing[0]), port);
         fresh.push(listener);
       }
     } catch (error) {
@@ -197,6 +193,17 @@ class Plane implements NodePlane {
       throw error;
     }
     return prepared;
+  }
+
+  private byPort(wanted: readonly Listener[]): Map<string, [Listener, ...Listener[]]> {
+    const ports = new Map<string, [Listener, ...Listener[]]>();
+    for (const each of wanted) {
+      const key = `${this.addressOf(each)}:${each.port}`;
+      const sharing = ports.get(key);
+      if (sharing) sharing.push(each);
+      else ports.set(key, [each]);
+    }
+    return ports;
   }
 
   private addressOf(listener: Listener): string {

@@ -2,7 +2,7 @@
 import net from 'node:net';
 import { Deadlines } from '#adapters/dataplane-node/deadlines.ts';
 import { DownstreamConnection } from '#adapters/dataplane-node/downstream/connection.ts';
-import { planOf } from '#adapters/dataplane-node/downstream/listener-plan.ts';
+import { portPlanOf } from '#adapters/dataplane-node/downstream/listener-plan.ts';
 import { activeView, type PlaneContext } from '#adapters/dataplane-node/exchange/context.ts';
 import { Samples } from '#adapters/dataplane-node/samples.ts';
 import { Upstreams } from '#adapters/dataplane-node/upstream/upstreams.ts';
@@ -89,13 +89,14 @@ const context: PlaneContext = {
   log: console.error,
   isOverloaded: () => false,
   active: activeView(pipeline, upstreams),
+  reusePort: false,
   isDraining: false,
   exchanges: 0,
   mirrors: 0,
 };
 const [listener] = snapshot.listeners;
 if (!listener) throw new Error('no listener');
-const home = { plan: planOf(listener), isClosing: false, forget: () => {} };
+const home = { plan: portPlanOf([listener]), isClosing: false, forget: () => {} };
 const peer = { address: '127.0.0.1', principal: undefined, scheme: 'http' as const, localPort: 1 };
 const connections = Array.from(
   { length: 64 },

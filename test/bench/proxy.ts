@@ -58,7 +58,12 @@ const started: ChildProcess[] = [];
 const start = (core: string, command: string, ...args: string[]): ChildProcess => {
   const child = spawn('taskset', ['-c', core, command, ...args], {
     stdio: ['ignore', 'ignore', 'inherit'],
-    env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin` },
+    env: {
+      ...process.env,
+      PATH: `${process.env['PATH']}:/usr/sbin`,
+      // As every process of Weir runs: the TypeScript is stripped once.
+      NODE_COMPILE_CACHE: join(import.meta.dirname, '../../node_modules/.cache/weir'),
+    },
   });
   started.push(child);
   return child;

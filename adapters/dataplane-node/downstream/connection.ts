@@ -50,8 +50,6 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
   private runner: ExchangeRunner | undefined;
   private state: number = State.Head;
   private served = 0;
-  /** Bytes of `pending` known not to hold the end of a head. */
-  private scanned = 0;
   private mustClose = false;
   /** The caller holds its body back until it is told to go on. */
   private awaitsContinue = false;
@@ -66,8 +64,8 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
     });
     this.home = home;
     this.context = context;
-    this.request = new DownstreamRequest(this.head, peer, home.plan);
-    this.armIn(home.plan.limits.headerTimeoutMs);
+    this.request = new DownstreamRequest(this.head, peer, home.plan.first);
+    this.armIn(home.plan.first.limits.headerTimeoutMs);
   }
 
   get isIdle(): boolean {
@@ -210,7 +208,7 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
     this.resumeRequest();
     if (!this.body.done) {
       this.state = State.Discard;
-      this.armIn(this.home.plan.limits.bodyStallTimeoutMs);
+      this.armIn(this.home.plan.first.limits.bodyStallTimeoutMs);
       return;
     }
     this.awaitRequest();
@@ -241,23 +239,16 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
   private processPending(): void {
     if (this.state === State.Head && !this.holdsHead()) return;
     const bytes = this.pending.take();
-    this.scanned = 0;
     this.process(bytes, 0, bytes.length);
   }
 
   /** Whether `pending` has a whole head, or one that has to be refused already. */
   private holdsHead(): boolean {
-    const { size } = this.pending;
-    const from = Math.max(0, this.scanned - 3);
-    this.scanned = size;
-    return (
-      this.pending.peek().subarray(0, size).includes('\r\n\r\n', from, 'latin1') ||
-      incompleteFault(
-        this.pending.peek(),
-        { start: 0, end: size, known: from },
-        this.home.plan.limits,
-      ) !== undefined
-    );
+    const { limits } = this.home.plan.first;
+    return this.pending.hasNewHeadEnd((known) => {
+      const bytes = this.pending.peek();
+      return incompleteFault(bytes, { start: 0, end: bytes.length, known }, limits) !== undefined;
+    });
   }
 
   private process(bytes: Buffer, start: number, end: number): void {
@@ -287,7 +278,8 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
     // An empty line before a request means nothing (RFC 9112 2.2).
     if (bytes[start] === 13 && bytes[start + 1] === 10) return start + 2;
     const { plan } = this.home;
-    const most = plan.limits.maxHeaderBytes;
+    const { limits } = plan.first;
+    const most = limits.maxHeaderBytes;
     let text = bytes.latin1Slice(start, Math.min(end, start + FIRST_LOOK));
     let length = text.indexOf('\r\n\r\n');
     if (length < 0 && end - start > FIRST_LOOK) {
@@ -298,7 +290,7 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
     this.begin(
       length > most
         ? refusals.tooLarge
-        : (this.head.parse(text, 0, plan.limits) ??
+        : (this.head.parse(text, 0, limits) ??
             this.request.read(plan) ??
             this.context.active.protection.strip(this.head)),
     );
@@ -306,15 +298,18 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
   }
 
   private awaitRest(bytes: Buffer, start: number, end: number): number {
-    const refusal = incompleteFault(bytes, { start, end, known: start }, this.home.plan.limits);
+    const refusal = incompleteFault(
+      bytes,
+      { start, end, known: start },
+      this.home.plan.first.limits,
+    );
     if (refusal) {
       this.refuse(refusal);
       return end;
     }
     this.pending.append(bytes, start, end);
-    this.scanned = end - start;
     // Counts from the first byte: dripping does not extend it.
-    this.armIn(this.home.plan.limits.headerTimeoutMs);
+    this.armIn(this.home.plan.first.limits.headerTimeoutMs);
     return end;
   }
 
@@ -377,7 +372,7 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
 
   private awaitRequest(): void {
     this.state = State.Head;
-    this.armIn(this.home.plan.limits.idleTimeoutMs);
+    this.armIn(this.home.plan.first.limits.idleTimeoutMs);
   }
 
   private closeGracefully(): void {
@@ -386,7 +381,7 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
     this.socket.end();
     // Reading on for a moment keeps unread bytes from turning our last words into a reset.
     this.resumeRequest();
-    this.armIn(this.writer.isEmpty ? LINGER_MS : this.home.plan.limits.bodyStallTimeoutMs);
+    this.armIn(this.writer.isEmpty ? LINGER_MS : this.home.plan.first.limits.bodyStallTimeoutMs);
   }
 
   private armIn(ms: number): void {

@@ -3,6 +3,8 @@
 export class PendingBytes {
   private bytes = EMPTY;
   size = 0;
+  /** So far there is known to be no end of a head. */
+  private scanned = 0;
 
   get isEmpty(): boolean {
     return this.size === 0;
@@ -21,14 +23,21 @@ export class PendingBytes {
 
   /** Valid until the next `append`. */
   peek(): Buffer {
-    return this.bytes;
+    return this.bytes.subarray(0, this.size);
+  }
+
+  /** Looks at new bytes only: for the end of a head, and for what `isHopeless` finds from the given place on. */
+  hasNewHeadEnd(isHopeless: (from: number) => boolean): boolean {
+    const from = Math.max(0, this.scanned - 3);
+    this.scanned = this.size;
+    return this.peek().includes('\r\n\r\n', from, 'latin1') || isHopeless(from);
   }
 
   /** Hands the bytes over. */
   take(): Buffer {
     const taken = this.bytes.subarray(0, this.size);
     this.bytes = EMPTY;
-    this.size = 0;
+    this.size = this.scanned = 0;
     return taken;
   }
 }

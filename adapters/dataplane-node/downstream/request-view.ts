@@ -4,7 +4,7 @@ import { hostOf } from '../http1/authority.ts';
 import { canonicalPath } from '../http1/path.ts';
 import { type Refusal, type RequestHead, refusals } from '../http1/request-head.ts';
 import { clientOf } from './client-address.ts';
-import type { ListenerPlan } from './listener-plan.ts';
+import type { ListenerPlan, PortPlan } from './listener-plan.ts';
 
 /** What is the same for all requests of a connection. */
 export interface PeerFacts {
@@ -88,15 +88,13 @@ export class DownstreamRequest implements RequestView {
   }
 
   /** Reads target and Host of the head just parsed. */
-  read(plan: ListenerPlan): Refusal | undefined {
-    this.listenerPlan = plan;
-    this.isTrustedPeer = plan.proxies.trusts(this.peer.address);
+  read(port: PortPlan): Refusal | undefined {
     const { head } = this;
     if (head.method === 'CONNECT') return refusals.connect;
     this.authority = head.hostField;
     let { target } = head;
     if (target.charCodeAt(0) !== SLASH) {
-      if (target === '*') return this.readAsterisk();
+      if (target === '*') return this.readAsterisk(port);
       const absolute = ABSOLUTE.exec(target);
       if (!absolute || absolute[1]?.toLowerCase() !== this.scheme) return refusals.target;
       const authority = absolute[2] as string;
@@ -107,19 +105,25 @@ export class DownstreamRequest implements RequestView {
       target = absolute[3] as string;
       if (target.charCodeAt(0) !== SLASH) target = `/${target}`;
     }
-    return this.readHost() ?? this.readPath(target);
+    return this.readHost(port) ?? this.readPath(target);
   }
 
-  private readAsterisk(): Refusal | undefined {
+  private readAsterisk(port: PortPlan): Refusal | undefined {
     if (this.head.method !== 'OPTIONS') return refusals.target;
     this.path = '*';
     this.query = '';
-    return this.readHost();
+    return this.readHost(port);
   }
 
-  private readHost(): Refusal | undefined {
+  private choosePlan(port: PortPlan): void {
+    this.listenerPlan = port.planFor(this.host);
+    this.isTrustedPeer = this.listenerPlan.proxies.trusts(this.peer.address);
+  }
+
+  private readHost(port: PortPlan): Refusal | undefined {
     if (this.authority === '') {
       this.host = '';
+      this.choosePlan(port);
       return this.head.minor === 0 ? undefined : refusals.host;
     }
     // Most connections ask for one host only.
@@ -130,6 +134,7 @@ export class DownstreamRequest implements RequestView {
       this.lastHost = host;
     }
     this.host = this.lastHost;
+    this.choosePlan(port);
     return undefined;
   }
 

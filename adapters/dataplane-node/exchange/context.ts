@@ -32,6 +32,7 @@ export interface PlaneContext {
   readonly isOverloaded: () => boolean;
   /** Replaced in one assignment. */
   active: ActiveView;
+  readonly reusePort: boolean;
   isDraining: boolean;
   /** Exchanges and copies of requests under way. */
   exchanges: number;

@@ -62,6 +62,9 @@ const connectionLines = (request: DownstreamRequest, isLast: boolean): string =>
   return te === '' ? '' : `connection: te\r\n${te}`;
 };
 
+/** What a caller without Host could only have meant. */
+const nameOf = (service: string): string => service.slice(service.indexOf('/') + 1);
+
 /** `isLast`: the connection is not to be used again. */
 export const upstreamHead = (
   request: DownstreamRequest,
@@ -70,7 +73,7 @@ export const upstreamHead = (
   isLast: boolean,
 ): string => {
   const { setHeaders } = forward.exchange;
-  const host = forward.host ?? (request.authority || forward.upstream.service);
+  const host = forward.host ?? (request.authority || nameOf(forward.upstream.service));
   const keeps = request.comesFromProxy ? trustedRequestKeeps : requestKeeps;
   return (
     `${request.method} ${safeTarget(forward.target)} HTTP/1.1\r\nhost: ${host}\r\n` +

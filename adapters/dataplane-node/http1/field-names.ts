@@ -22,6 +22,7 @@ export const Kind = {
   Protected: 13,
   SetCookie: 14,
   Date: 15,
+  KeepAlive: 17,
   /** Taken out by the proxy. */
   Struck: 16,
 } as const;
@@ -35,7 +36,7 @@ const names: Readonly<Record<string, number>> = {
   expect: Kind.Expect,
   te: Kind.Te,
   trailer: Kind.HopByHop,
-  'keep-alive': Kind.HopByHop,
+  'keep-alive': Kind.KeepAlive,
   'proxy-connection': Kind.HopByHop,
   'proxy-authenticate': Kind.HopByHop,
   'proxy-authorization': Kind.HopByHop,
@@ -84,5 +85,6 @@ export const knownName = (hash: number): Known | undefined => {
 /** Whether Connection may not nominate the field: it decides framing, routing or identity. */
 export const isProtectedName = (name: string): boolean => {
   const known = knownName(hashName(name));
-  return known !== undefined && known.kind !== Kind.HopByHop;
+  if (known === undefined) return false;
+  return known.kind !== Kind.HopByHop && known.kind !== Kind.KeepAlive;
 };

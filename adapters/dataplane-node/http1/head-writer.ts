@@ -97,6 +97,7 @@ const keeping = (...dropped: readonly number[]): Uint8Array => {
 
 const hopByHop = [
   Kind.Struck,
+  Kind.KeepAlive,
   Kind.Connection,
   Kind.TransferEncoding,
   Kind.ContentLength,

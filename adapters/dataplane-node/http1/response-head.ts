@@ -27,6 +27,8 @@ export class ResponseHead implements ResponseView {
   /** Content-Length as said; -1 if not. */
   declaredLength = -1;
   keepAlive = true;
+  /** How long the upstream says it keeps an idle connection. */
+  keepAliveMs = Number.POSITIVE_INFINITY;
   /** Lower-case names nominated by Connection. */
   nominated: string[] | undefined;
 
@@ -59,6 +61,7 @@ export class ResponseHead implements ResponseView {
   private reset(): void {
     this.declaredLength = -1;
     this.nominated = undefined;
+    this.keepAliveMs = Number.POSITIVE_INFINITY;
     this.codings = 0;
     this.lengths = 0;
     this.upgrade = false;
@@ -92,6 +95,10 @@ export class ResponseHead implements ResponseView {
       this.codings++;
       return fields.value(index).toLowerCase() === 'chunked';
     } else if (kind === Kind.Connection) this.noteConnection(fields.value(index));
+    else if (kind === Kind.KeepAlive) {
+      const seconds = /(?:^|[ ,])timeout=([0-9]{1,6})/i.exec(fields.value(index))?.[1];
+      if (seconds !== undefined) this.keepAliveMs = Number(seconds) * 1000;
+    }
     return true;
   }
 

@@ -72,6 +72,11 @@ export class UpstreamConnection extends Deadline implements StreamReader, Client
     return this.state === State.Idle;
   }
 
+  /** What the endpoint said about idle connections with its last answer. */
+  get keepAliveMs(): number {
+    return this.head.keepAliveMs;
+  }
+
   get isLastRequest(): boolean {
     const most = this.owner.maxRequestsPerConnection;
     return most > 0 && this.requests >= most;

@@ -164,7 +164,7 @@ export class UpstreamState implements ConnectionOwner {
     const next = this.waiting.shift();
     if (next === undefined) {
       endpoint.idle.push(connection);
-      this.arm(connection, this.plan.pool.idleTimeoutMs || Number.POSITIVE_INFINITY);
+      this.arm(connection, this.idleMs(connection));
       return;
     }
     if (next.endpoint !== endpoint && next.hashKey !== undefined) {
@@ -202,6 +202,12 @@ export class UpstreamState implements ConnectionOwner {
       isPanic,
       slowStartMs: this.plan.loadBalancing.slowStartMs,
     });
+  }
+
+  /** A little less than the endpoint allows: a request must not cross its farewell. */
+  private idleMs(connection: UpstreamConnection): number {
+    const own = this.plan.pool.idleTimeoutMs || Number.POSITIVE_INFINITY;
+    return Math.min(own, Math.max(connection.keepAliveMs - 1000, 500));
   }
 
   private list(plan: Upstream): EndpointSet {

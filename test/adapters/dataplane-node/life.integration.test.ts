@@ -116,6 +116,48 @@ describe('an activation', () => {
     await expect(rawCaller(port)).rejects.toThrow('ECONNREFUSED');
   });
 
+  it('tells listeners that share a port apart by host', async () => {
+    const server = await fixedUpstream(ok());
+    const listeners = [
+      listener({ name: 'any' }),
+      listener({ name: 'api', hostname: 'api.bibby.com' }),
+      listener({
+        name: 'wild',
+        hostname: '*.bibby.com',
+        path: { normalization: 'None', encodedSlash: 'keep' },
+      }),
+    ];
+    const seen: string[] = [];
+    const { plane, port } = await startPlane(viewOf([upstream([server.port])], listeners), {
+      handle: (request, forward) => {
+        seen.push(`${request.listener} ${request.path}`);
+        return forward;
+      },
+    });
+    expect(plane.addresses()).toHaveLength(1);
+    const caller = await rawCaller(port);
+    for (const host of ['api.bibby.com', 'x.y.bibby.com', 'elsewhere'])
+      caller.send(`GET //a HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+    await caller.until(/(ok[^]*){3}/);
+    expect(seen).toEqual(['api /a', 'wild //a', 'any /a']);
+  });
+
+  it('shares a port with other processes where asked to', async () => {
+    const server = await fixedUpstream(ok());
+    const view = viewOf([upstream([server.port])]);
+    const first = await startPlane(view, {}, { reusePort: true });
+    const second = await startPlane(
+      view,
+      {},
+      { reusePort: true, listenPorts: new Map([[8080, first.port]]) },
+    );
+    expect(second.port).toBe(first.port);
+    await first.plane.close();
+    const caller = await rawCaller(second.port);
+    caller.send(get());
+    await caller.until('ok');
+  });
+
   it('keeps WebSockets alive', async () => {
     const server = await rawUpstream((socket, text) => {
       socket.write(

@@ -184,6 +184,15 @@ describe('a connection from the pool', () => {
     expect(entries[1]).toMatchObject({ flag: '-', tries: 1 });
   });
 
+  it('is closed before the upstream closes it', async () => {
+    const server = await fixedUpstream(ok('ok', 'keep-alive: timeout=1\r\n'));
+    const { call, plane } = await run(upstream([server.port]));
+    await call();
+    expect(plane.stats().upstreamConnections).toBe(1);
+    await sleep(700);
+    expect(plane.stats().upstreamConnections).toBe(0);
+  });
+
   it('is not risked twice with a POST', async () => {
     const server = await rawUpstream((socket, text) => {
       if (text.startsWith('GET')) socket.write(ok());
