@@ -6,6 +6,7 @@ import { connect as connectSocket, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { findBinary } from '#services/setup/find-binary.ts';
 
 export interface TestNatsServer {
   readonly url: string;
@@ -52,6 +53,9 @@ const answers = (port: number): Promise<boolean> =>
     socket.once('close', () => end(false));
   });
 
+/** It need not be on the PATH: Debian keeps it where only root looks. */
+export const natsServerBinary = (await findBinary('nats-server')) ?? 'nats-server';
+
 /** `config` is added to the server's configuration: authorization, accounts, max_payload, ... */
 export const startTestNatsServer = async (config = ''): Promise<TestNatsServer> => {
   const directory = await mkdtemp(join(tmpdir(), 'weir-nats-'));
@@ -82,7 +86,7 @@ export const startTestNatsServer = async (config = ''): Promise<TestNatsServer> 
     },
     start: async () => {
       const log = await open(join(directory, 'server.log'), 'a');
-      const started = spawn('nats-server', ['-c', file], { stdio: ['ignore', log.fd, log.fd] });
+      const started = spawn(natsServerBinary, ['-c', file], { stdio: ['ignore', log.fd, log.fd] });
       await log.close();
       child = started;
       const failed = once(started, 'exit').then(() => true);
@@ -98,7 +102,7 @@ export const startTestNatsServer = async (config = ''): Promise<TestNatsServer> 
       await configure(text);
       child?.kill('SIGHUP');
     },
-    version: async () => (await promisify(execFile)('nats-server', ['--version'])).stdout.trim(),
+    version: async () => (await promisify(execFile)(natsServerBinary, ['--version'])).stdout.trim(),
     close: async () => {
       await end('SIGKILL');
       await rm(directory, { recursive: true, force: true });

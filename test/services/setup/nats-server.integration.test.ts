@@ -10,6 +10,7 @@ import { connectNats, type NatsBroker } from '#adapters/bus-nats/broker.ts';
 import { addAgent, install } from '#services/setup/install.ts';
 import { type NatsServer, startNatsServer } from '#services/setup/nats-server.ts';
 import { collect, until } from '#test/conformance/broker-world.ts';
+import { natsServerBinary } from '#test/support/nats-server.ts';
 
 let home: string;
 const opened: { close(): Promise<void> }[] = [];
@@ -108,7 +109,7 @@ describe('startNatsServer', () => {
 
   it('ends what an earlier run left behind and takes its place', async () => {
     const config = join(home, 'nats', 'server.conf');
-    const orphan = spawn('nats-server', ['-c', config, '-p', '-1'], { stdio: 'ignore' });
+    const orphan = spawn(natsServerBinary, ['-c', config, '-p', '-1'], { stdio: 'ignore' });
     const gone = spawn('true');
     await once(gone, 'exit');
     const state = { pid: orphan.pid, port: 4999, keeper: gone.pid };
