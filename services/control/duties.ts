@@ -21,6 +21,8 @@ const COALESCE_MS = 50;
 const STALL_MS = 3_000;
 /** Revocations whose time is over are looked for this often. */
 const SWEEP_MS = 30_000;
+/** An agent that lies about what it has heard makes the leader begin a new term only so often. */
+const OUTRUN_EVERY_MS = 30_000;
 /** The same complaint of the same agent is an event only so often. */
 const REPEAT_EVENT_MS = 10_000;
 
@@ -35,6 +37,7 @@ export class Duties {
   #tickedMs = 0;
   #leaderRevision = 0;
   #controlLast = 0;
+  #outrunMs = Number.NEGATIVE_INFINITY;
   #recorded = '';
   #sweptMs = 0;
 
@@ -205,7 +208,7 @@ export class Duties {
       if (nowMs - toldMs > REPEAT_EVENT_MS) this.#toldMs.delete(key);
     const term = leadership.term;
     if (!term) return;
-    if (this.#isOutrun(term)) await leadership.renounce();
+    if (this.#isOutrun(term, nowMs)) await leadership.renounce();
     if (ring.isUntidy) await this.renew();
     await rollouts.tick();
     await this.#forgetExpired(nowMs);
@@ -268,8 +271,11 @@ export class Duties {
   }
 
   /** Agents have heard of a later epoch than ours: the bus has lost its memory. Only a term above theirs reaches them. */
-  #isOutrun(term: Term): boolean {
-    return highestEpoch(this.#parts.published, this.#parts.fleet) > term.epoch;
+  #isOutrun(term: Term, nowMs: number): boolean {
+    if (nowMs - this.#outrunMs < OUTRUN_EVERY_MS) return false;
+    const isOutrun = highestEpoch(this.#parts.published, this.#parts.fleet) > term.epoch;
+    if (isOutrun) this.#outrunMs = nowMs;
+    return isOutrun;
   }
 
   #opened<T>(kind: string, opened: T | undefined): T | undefined {

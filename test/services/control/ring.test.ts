@@ -193,6 +193,36 @@ spec: { listeners: [{ name: http, port: 9090, protocol: HTTP }] }
   });
 });
 
+describe('an agent that lies about its position', () => {
+  it('makes the leader begin a new term now and then, not all the time', async () => {
+    await world.start();
+    await world.apply(bibby);
+    const { bus } = world.hub.connect('edge-1');
+    let epoch = 2;
+    await world.seconds(60, () => {
+      epoch += 5;
+      const beat = {
+        v: 1,
+        type: 'alive',
+        agent: 'edge-1',
+        scope: 'edge.public',
+        incarnation: 'x',
+        atMs: 0,
+        revision: 1,
+        position: epoch * 2 ** 32,
+        state: 'live',
+        capabilities: [],
+        version: '0.1.0',
+      };
+      bus.publish(subjects().alive('edge-1'), new TextEncoder().encode(JSON.stringify(beat)));
+    });
+    const elected = (await world.events()).filter(({ type }) => type === 'weir.control.elected');
+    expect(elected.length).toBeGreaterThan(1);
+    expect(elected.length).toBeLessThan(5);
+    expect((await world.apply(route('/books'))).revision).toBe(2);
+  });
+});
+
 describe('two replicas', () => {
   it('publish by the leader whoever took the commit', async () => {
     await world.start('one');
