@@ -1,5 +1,7 @@
 // The same work for the peers, in their own words.
 
+export const ISSUER = 'https://id.bibby.com';
+
 const book = JSON.stringify({
   id: 1,
   title: 'The Go Programming Language',
@@ -23,22 +25,24 @@ http { ${keepAlive} client_body_temp_path ${folder}/backend-body;
     location / { default_type application/json; return 200 '${book}'; } } }
 `;
 
-export const nginx = (
-  folder: string,
-  port: number,
-  backendPort: number,
-): string => `${preamble(folder, 'nginx')}
-http { ${keepAlive} client_body_temp_path ${folder}/nginx-body; proxy_temp_path ${folder}/nginx-proxy;
+export const nginx = (options: {
+  readonly folder: string;
+  readonly port: number;
+  readonly backend: number;
+  readonly tls?: { readonly certificateFile: string; readonly keyFile: string };
+}): string => `${preamble(options.folder, 'nginx')}
+http { ${keepAlive} client_body_temp_path ${options.folder}/nginx-body; proxy_temp_path ${options.folder}/nginx-proxy;
   client_body_buffer_size 64k;
-  upstream catalog { server 127.0.0.1:${backendPort}; keepalive 2048; keepalive_requests 100000000; }
-  server { listen 127.0.0.1:${port} backlog=4096;
+  upstream catalog { server 127.0.0.1:${options.backend}; keepalive 2048; keepalive_requests 100000000; }
+  server { listen 127.0.0.1:${options.port}${options.tls ? ' ssl' : ''} backlog=4096;
+    ${options.tls ? `ssl_certificate ${options.tls.certificateFile}; ssl_certificate_key ${options.tls.keyFile};` : ''}
     location / { proxy_pass http://catalog; proxy_http_version 1.1; proxy_set_header Connection "";
       proxy_set_header Host $host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
       proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-Host $host;
       proxy_set_header X-Request-ID $request_id; } } }
 `;
 
-export const haproxy = (port: number, backendPort: number): string => `
+const haproxyHead = `
 global
   nbthread 1
   maxconn 8000
@@ -49,15 +53,58 @@ defaults
   timeout server 15s
   option http-keep-alive
   http-reuse always
-frontend in
-  bind 127.0.0.1:${port}
+`;
+
+const haproxyHeaders = `
   option forwardfor
-  http-request set-header X-Forwarded-Proto http
+  http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
   http-request set-header X-Forwarded-Host %[req.hdr(host)]
-  http-request set-header X-Request-ID %[uuid()]
+  http-request set-header X-Request-ID %[uuid()]`;
+
+export const haproxy = (options: {
+  readonly port: number;
+  readonly backend: number;
+  readonly pem?: string;
+}): string => `${haproxyHead}
+frontend in
+  bind 127.0.0.1:${options.port}${options.pem === undefined ? '' : ` ssl crt ${options.pem}`}
+${haproxyHeaders}
   default_backend catalog
 backend catalog
-  server one 127.0.0.1:${backendPort}
+  server one 127.0.0.1:${options.backend}
+`;
+
+export const haproxyChain = (options: {
+  readonly port: number;
+  readonly backend: number;
+  readonly publicKey: string;
+}): string => `${haproxyHead}
+frontend in
+  bind 127.0.0.1:${options.port}
+  stick-table type string len 64 size 100k expire 60s store http_req_rate(60s)
+${haproxyHeaders}
+  http-request set-var(txn.bearer) http_auth_bearer
+  http-request set-var(txn.alg) var(txn.bearer),jwt_header_query('$.alg')
+  http-request set-var(txn.iss) var(txn.bearer),jwt_payload_query('$.iss')
+  http-request set-var(txn.sub) var(txn.bearer),jwt_payload_query('$.sub')
+  http-request set-var(txn.role) var(txn.bearer),jwt_payload_query('$.role')
+  http-request set-var(txn.exp) var(txn.bearer),jwt_payload_query('$.exp','int')
+  http-request set-var(txn.now) date()
+  http-request deny deny_status 401 unless { var(txn.alg) -m str RS256 }
+  http-request deny deny_status 401 unless { var(txn.iss) -m str ${ISSUER} }
+  http-request deny deny_status 401 unless { var(txn.bearer),jwt_verify(txn.alg,"${options.publicKey}") -m int 1 }
+  http-request deny deny_status 401 if { var(txn.exp),sub(txn.now) -m int lt 0 }
+  acl is_reader var(txn.role) -m str reader
+  acl is_catalog path_beg /catalog/
+  http-request deny deny_status 403 unless is_reader is_catalog METH_GET
+  http-request track-sc0 var(txn.sub)
+  http-request deny deny_status 429 if { sc_http_req_rate(0) gt 100000000 }
+  http-request set-header X-User-ID %[var(txn.sub)]
+  default_backend catalog
+backend catalog
+  balance random
+  server v1 127.0.0.1:${options.backend} weight 90
+  server v2 127.0.0.1:${options.backend} weight 10
 `;
 
 export const postScript = `wrk.method = "POST"

@@ -1,9 +1,9 @@
 // The proxy under test as a process of its own: the standard pipeline over one route, and more routes on demand.
 import { createNodePlane } from '#adapters/dataplane-node/plane.ts';
 import { createPipeline } from '#engine/pipeline/create-pipeline.ts';
-import { pipelineDeps, snapshotOf } from './proxy-policy.ts';
+import { type BenchPolicy, pipelineDeps, snapshotOf } from './proxy-policy.ts';
 
-const [port = '0', upstreamPort = '0', routes = '1'] = process.argv.slice(2);
+const policy = JSON.parse(process.argv[2] ?? '{}') as BenchPolicy;
 const deps = pipelineDeps();
 
 const plane = createNodePlane({
@@ -15,11 +15,7 @@ await plane.activate({
   scope: 'edge.bench',
   revision: 1,
   position: 1,
-  snapshot: snapshotOf({
-    port: Number(port),
-    upstreamPort: Number(upstreamPort),
-    routes: Number(routes),
-  }),
+  snapshot: snapshotOf(policy),
   overlay: new Map(),
 });
 console.log('ready');

@@ -1,6 +1,6 @@
 // The policy that the proxy benches run.
 import { createHash, scrypt } from 'node:crypto';
-import type { Rule, Snapshot } from '#engine/model/snapshot.ts';
+import type { Listener, Rule, Snapshot, Upstream } from '#engine/model/snapshot.ts';
 import type { PipelineDeps } from '#engine/pipeline/create-pipeline.ts';
 import { createPipelineState } from '#engine/pipeline/pipeline-state.ts';
 
@@ -32,59 +32,147 @@ const ruleAt = (path: string): Rule => ({
   quotas: [],
 });
 
-export const snapshotOf = (options: {
+export interface BenchPolicy {
   readonly port: number;
   readonly upstreamPort: number;
   readonly routes: number;
-}): Snapshot => {
-  const rules = Array.from({ length: options.routes - 1 }, (_, i) => ruleAt(`/service-${i}/v1`));
-  rules.push(ruleAt('/'));
+  readonly tls?: { readonly certificateFile: string; readonly keyFile: string };
+  /** Key of the tokens that the whole chain asks for. */
+  readonly jwk?: Readonly<Record<string, unknown>>;
+}
+
+const SERVICE = 'bibby/catalog-service';
+
+const upstreamOf = (version: string, port: number): Upstream => ({
+  id: version === '' ? SERVICE : `${SERVICE}@${version}`,
+  service: SERVICE,
+  version,
+  protocol: 'http',
+  endpoints: [{ address: '127.0.0.1', port, weight: 1 }],
+  loadBalancing: { policy: 'LeastLatency', slowStartMs: 0 },
+  pool: {
+    maxConnections: 2048,
+    connectTimeoutMs: 5000,
+    maxPendingRequests: 2048,
+    maxRequests: 4096,
+    maxRequestsPerConnection: 0,
+    idleTimeoutMs: 3_600_000,
+  },
+  panicThreshold: 50,
+});
+
+const listenerOf = ({ port, tls }: BenchPolicy): Listener => ({
+  name: 'in',
+  address: '127.0.0.1',
+  port,
+  protocol: tls ? 'HTTPS' : 'HTTP',
+  ...(tls && {
+    tls: { mode: 'Terminate', certificates: [tls], minVersion: '1.2', alpn: ['http/1.1'] },
+  }),
+  trustedProxies: [],
+  limits: {
+    maxHeaderBytes: 61_440,
+    maxHeaders: 100,
+    maxTargetBytes: 8192,
+    headerTimeoutMs: 10_000,
+    idleTimeoutMs: 300_000,
+    bodyStallTimeoutMs: 30_000,
+    maxRequestsPerConnection: 0,
+    maxConnections: 20_000,
+  },
+  path: { normalization: 'MergeSlashes', encodedSlash: 'reject' },
+});
+
+/** Token, role, quota and split, as `haproxyChain` has them. */
+const chained = (rule: Rule, jwk: Readonly<Record<string, unknown>>) => {
+  const origin = { resource: 'bench' };
+  const { action } = rule;
+  if (action.type !== 'forward') throw new Error('the bench forwards');
   return {
-    listeners: [
-      {
-        name: 'http',
-        address: '127.0.0.1',
-        port: options.port,
-        protocol: 'HTTP',
-        trustedProxies: [],
-        limits: {
-          maxHeaderBytes: 61_440,
-          maxHeaders: 100,
-          maxTargetBytes: 8192,
-          headerTimeoutMs: 10_000,
-          idleTimeoutMs: 300_000,
-          bodyStallTimeoutMs: 30_000,
-          maxRequestsPerConnection: 0,
-          maxConnections: 20_000,
-        },
-        path: { normalization: 'MergeSlashes', encodedSlash: 'reject' },
+    rule: {
+      ...rule,
+      action: { ...action, backends: [{ weight: 1, split: SERVICE }] },
+      authentications: ['jwt'],
+      authorizations: ['readers'],
+      quotas: ['calls'],
+    } satisfies Rule,
+    authentications: {
+      jwt: {
+        origin,
+        mode: 'required',
+        methods: [
+          {
+            type: 'jwt',
+            issuers: [
+              {
+                issuer: 'https://id.bibby.com',
+                audiences: ['bibby'],
+                requireAudience: true,
+                algorithms: ['RS256'],
+                keys: [jwk],
+                clockSkewMs: 60_000,
+                claimsToHeaders: [['sub', 'x-user-id']],
+                from: { header: 'authorization' },
+                forwardToken: true,
+              },
+            ],
+          },
+        ],
       },
-    ],
+    } satisfies Snapshot['authentications'],
+    authorizations: {
+      readers: {
+        origin,
+        action: 'ALLOW',
+        mode: 'enforce',
+        rules: [
+          {
+            to: [{ methods: ['GET'], paths: ['/catalog/*'] }],
+            when: [{ key: 'request.auth.claims[role]', values: ['reader'] }],
+          },
+        ],
+      },
+    } satisfies Snapshot['authorizations'],
+    quotas: {
+      calls: {
+        id: 'calls',
+        origin,
+        mode: 'enforce',
+        by: 'caller',
+        limits: [{ requests: 100_000_000, windowMs: 60_000 }],
+        scope: 'local',
+        algorithm: 'sliding',
+        headers: false,
+        status: 429,
+      },
+    } satisfies Snapshot['quotas'],
+    splits: {
+      [SERVICE]: {
+        service: SERVICE,
+        choices: [
+          { version: 'v1', upstream: `${SERVICE}@v1`, weight: 9000 },
+          { version: 'v2', upstream: `${SERVICE}@v2`, weight: 1000 },
+        ],
+      },
+    } satisfies Snapshot['splits'],
+  };
+};
+
+export const snapshotOf = (policy: BenchPolicy): Snapshot => {
+  const { upstreamPort, jwk } = policy;
+  const rules = Array.from({ length: policy.routes - 1 }, (_, i) => ruleAt(`/service-${i}/v1`));
+  const chain = jwk && chained(ruleAt('/'), jwk);
+  rules.push(chain?.rule ?? ruleAt('/'));
+  const upstreams = ['', 'v1', 'v2'].map((version) => upstreamOf(version, upstreamPort));
+  return {
+    listeners: [listenerOf(policy)],
     hosts: [{ type: 'any', host: '', listeners: [], rules: rules.map((_, i) => i) }],
     rules,
-    splits: {},
-    upstreams: {
-      'bibby/catalog-service': {
-        id: 'bibby/catalog-service',
-        service: 'bibby/catalog-service',
-        version: '',
-        protocol: 'http',
-        endpoints: [{ address: '127.0.0.1', port: options.upstreamPort, weight: 1 }],
-        loadBalancing: { policy: 'LeastLatency', slowStartMs: 0 },
-        pool: {
-          maxConnections: 2048,
-          connectTimeoutMs: 5000,
-          maxPendingRequests: 2048,
-          maxRequests: 4096,
-          maxRequestsPerConnection: 0,
-          idleTimeoutMs: 3_600_000,
-        },
-        panicThreshold: 50,
-      },
-    },
-    authentications: {},
-    authorizations: {},
-    quotas: {},
+    splits: chain?.splits ?? {},
+    upstreams: Object.fromEntries(upstreams.map((each) => [each.id, each])),
+    authentications: chain?.authentications ?? {},
+    authorizations: chain?.authorizations ?? {},
+    quotas: chain?.quotas ?? {},
     consumers: [],
     standing: [],
   };
