@@ -19,7 +19,7 @@ const number = (name: string, fallback: number): number => {
 const run = async (): Promise<void> => {
   const target = new URL(process.env['TRAFFIC_URL'] ?? 'http://localhost:8080');
   const host = process.env['TRAFFIC_HOST'] ?? 'api.bibby.com';
-  const rate = number('TRAFFIC_RATE', 400);
+  const rate = number('TRAFFIC_RATE', 500);
   const readers = number('TRAFFIC_READERS', 200);
   const sign = await tokenMaker();
   let tokens = await sign(readers);
