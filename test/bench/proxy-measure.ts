@@ -42,8 +42,8 @@ const rssMbOf = (pids: readonly number[]): number =>
   }, 0);
 
 const toMs = (text: string): number => {
-  const match = /^([0-9.]+)(us|ms|s)$/.exec(text);
-  const scale: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000 };
+  const match = /^([0-9.]+)(us|ms|s|m)$/.exec(text);
+  const scale: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000, m: 60_000 };
   return Number(match?.[1]) * (scale[match?.[2] ?? ''] ?? Number.NaN);
 };
 

@@ -22,6 +22,8 @@ const { values } = parseArgs({
 
 const PROXY_CORE = '0';
 const LOAD_CORE = '1';
+/** Long enough for the runtime to compile what is hot. */
+const WARM_UP_SECONDS = '5';
 
 interface Contender {
   readonly name: string;
@@ -109,7 +111,7 @@ const runWork = async (work: Work): Promise<Record<string, Round>> => {
   await waitForPort(backend);
   const contenders = await contendersFor(work, backend);
   const rounds = contenders.map((): Round[] => []);
-  for (const { load } of contenders) generate({ ...load, seconds: '2' });
+  for (const { load } of contenders) generate({ ...load, seconds: WARM_UP_SECONDS });
   for (let round = 0; round < Number(values.rounds); round++)
     for (const [i, { pid, load }] of contenders.entries()) rounds[i]?.push(measure(pid, load));
   stopAll();

@@ -1,5 +1,6 @@
 // Upstreams that misbehave in every way: an answer is right, or it says 50x, or it is visibly broken off. It is never another's.
 import http from 'node:http';
+import type { Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { closeAll, closing, rawUpstream, startPlane, upstream, viewOf } from './support.ts';
 
@@ -13,7 +14,7 @@ const seeded = (seed: number) => {
   };
 };
 
-type Misbehaviour = (socket: import('node:net').Socket, nonce: string) => void;
+type Misbehaviour = (socket: Socket, nonce: string) => void;
 
 const answer = (nonce: string) =>
   `HTTP/1.1 200 OK\r\ncontent-length: ${nonce.length}\r\n\r\n${nonce}`;
@@ -26,7 +27,7 @@ const misbehaviours: readonly Misbehaviour[] = [
   (socket, nonce) => socket.write(chunked(nonce)),
   (socket, nonce) => socket.end(answer(nonce)),
   (socket, nonce) => {
-    const bytes = [...answer(nonce)];
+    const bytes = answer(nonce).split('');
     const drip = setInterval(() => {
       const byte = bytes.splice(0, 7).join('');
       if (byte === '' || socket.destroyed) clearInterval(drip);
