@@ -11,12 +11,22 @@ export interface StreamReader {
   onDrain(): void;
   /** The peer will send no more. */
   onEnd(): void;
+  /** `onBytes` threw: the connection cannot be trusted any more, the process lives on. */
+  onDefect(error: unknown): void;
   /** Last call; the socket is gone. */
   onClose(error: Error | undefined): void;
 }
 
 const READ_SIZE = 65_536;
 const shared = Buffer.allocUnsafeSlow(READ_SIZE);
+
+const feed = (reader: StreamReader, bytes: Buffer, length: number): void => {
+  try {
+    reader.onBytes(bytes, length);
+  } catch (error) {
+    reader.onDefect(error);
+  }
+};
 
 const watch = (socket: net.Socket, reader: StreamReader): void => {
   let failure: Error | undefined;
@@ -29,7 +39,7 @@ const watch = (socket: net.Socket, reader: StreamReader): void => {
 };
 
 const readEvents = (socket: net.Socket, reader: StreamReader): void => {
-  socket.on('data', (chunk: Buffer) => reader.onBytes(chunk, chunk.length));
+  socket.on('data', (chunk: Buffer) => feed(reader, chunk, chunk.length));
 };
 
 /** What net.Socket takes beside the documented options; net.Server and cluster use it. */
@@ -64,7 +74,7 @@ export const adopt = (
     onread: {
       buffer: shared,
       callback: (length: number) => {
-        reader?.onBytes(shared, length);
+        if (reader) feed(reader, shared, length);
         return true;
       },
     },
@@ -103,7 +113,7 @@ export const connectStream = (
     onread: {
       buffer: shared,
       callback: (length: number) => {
-        reader.onBytes(shared, length);
+        feed(reader, shared, length);
         return true;
       },
     },

@@ -27,14 +27,22 @@ export class Deadlines {
   standingLagMs = 0;
   private readonly monotonic: () => number;
   private readonly tickMs: number;
+  private readonly onDefect: (error: unknown) => void;
   private readonly slots: (Deadline | undefined)[] = Array.from({ length: SLOTS });
   private cursor: number;
   private windowStart: number;
   private windowLeast = Number.POSITIVE_INFINITY;
   private timer: NodeJS.Timeout | undefined;
 
-  constructor(monotonic: () => number, tickMs = 10) {
+  constructor(
+    monotonic: () => number,
+    tickMs = 10,
+    onDefect: (error: unknown) => void = (error) => {
+      throw error;
+    },
+  ) {
     this.monotonic = monotonic;
+    this.onDefect = onDefect;
     this.tickMs = tickMs;
     this.now = this.windowStart = monotonic();
     this.cursor = Math.floor(this.now / tickMs);
@@ -103,7 +111,11 @@ export class Deadlines {
         continue;
       }
       each.dueAt = Number.POSITIVE_INFINITY;
-      each.onDue(now);
+      try {
+        each.onDue(now);
+      } catch (error) {
+        this.onDefect(error);
+      }
     }
   }
 

@@ -67,6 +67,7 @@ const NO_PIPELINE: Pipeline = {
 };
 
 const DRAIN_LOOK_MS = 20;
+const TICK_MS = 10;
 
 interface Prepared {
   readonly listener: BoundListener;
@@ -93,7 +94,10 @@ class Plane implements NodePlane {
     const clock = options.clock ?? systemClock;
     const random = options.random ?? Math.random;
     this.options = options;
-    this.deadlines = new Deadlines(() => clock.monotonic());
+    const log = options.log ?? (() => {});
+    this.deadlines = new Deadlines(() => clock.monotonic(), TICK_MS, (error) =>
+      log('a deadline failed', error),
+    );
     this.counts = new Samples({
       clock,
       reporter: options.reporter,
@@ -103,6 +107,7 @@ class Plane implements NodePlane {
       deadlines: this.deadlines,
       monotonic: () => clock.monotonic(),
       random,
+      log,
     });
     this.context = {
       clock,
@@ -110,7 +115,7 @@ class Plane implements NodePlane {
       deadlines: this.deadlines,
       samples: this.counts,
       onAccess: options.onAccess,
-      log: options.log ?? (() => {}),
+      log,
       isOverloaded: () => isLate(this.deadlines.standingLagMs, random),
       active: activeView(NO_PIPELINE, new Map()),
       reusePort: options.reusePort ?? false,
@@ -133,6 +138,8 @@ class Plane implements NodePlane {
     const kept = new Map([...listeners].map(([key, { listener }]) => [key, listener]));
     for (const [key, listener] of this.listeners) if (!kept.has(key)) listener.stop();
     this.listeners = kept;
+    for (const { connections } of kept.values())
+      for (const connection of connections) connection.cutRevoked(pipeline);
   }
 
   samples(): AsyncIterable<SampleFacts> {

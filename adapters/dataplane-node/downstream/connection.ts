@@ -1,5 +1,6 @@
 // One HTTP/1.1 connection of a caller: reads requests strictly one after the other and answers them in order.
 import type { Socket } from 'node:net';
+import type { Pipeline } from '#engine/pipeline/exchange.ts';
 import type { StreamReader } from '../byte-stream.ts';
 import { Deadline } from '../deadlines.ts';
 import type { PlaneContext } from '../exchange/context.ts';
@@ -111,6 +112,11 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
     }
   }
 
+  onDefect(error: unknown): void {
+    this.context.log('connection failed', error);
+    this.destroy();
+  }
+
   onClose(): void {
     this.state = State.Closed;
     this.context.deadlines.disarm(this);
@@ -134,6 +140,12 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
   drain(): void {
     this.mustClose = true;
     if (this.isIdle) this.closeGracefully();
+  }
+
+  /** Ends a stream or tunnel whose caller has been shut out since it began. Short answers just finish. */
+  cutRevoked(pipeline: Pipeline): void {
+    const exchange = this.runner?.exchange;
+    if (exchange && this.hasWritten && pipeline.isRevoked?.(exchange)) this.destroy();
   }
 
   destroy(): void {

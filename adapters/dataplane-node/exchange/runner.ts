@@ -52,10 +52,9 @@ export class ExchangeRunner extends Tries implements RequestSink, Concluded {
       const outcome = this.view.pipeline.handle(this.request, this.requestId);
       if (!(outcome instanceof Promise)) this.decide(outcome);
       else
-        outcome.then(
-          (settled) => this.decide(settled),
-          (error: unknown) => this.fault(error),
-        );
+        outcome
+          .then((settled) => this.decide(settled))
+          .catch((error: unknown) => this.fault(error));
     } catch (error) {
       this.fault(error);
     }
@@ -67,8 +66,7 @@ export class ExchangeRunner extends Tries implements RequestSink, Concluded {
     this.exchange ??= reply.exchange;
     if (reply.flag !== '') this.flag = reply.flag;
     this.status = reply.status;
-    if (reply.exchange)
-      this.view.pipeline.respond(reply.exchange, { status: reply.status, header: () => undefined });
+    this.filterReply(reply);
     const { text, bytes } = localReply(reply, {
       method: request.head.method,
       minor: request.head.minor,
@@ -79,6 +77,16 @@ export class ExchangeRunner extends Tries implements RequestSink, Concluded {
     this.responseBytes = bytes;
     downstream.write(text);
     this.finish(false);
+  }
+
+  /** A defect in a response filter must not cost the answer. */
+  private filterReply({ exchange, status }: Respond): void {
+    if (!exchange) return;
+    try {
+      this.view.pipeline.respond(exchange, { status, header: () => undefined });
+    } catch (error) {
+      this.context.log('a response filter failed', error);
+    }
   }
 
   // The caller's side.

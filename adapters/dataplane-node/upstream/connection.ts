@@ -28,6 +28,7 @@ export interface ConnectionOwner {
   readonly connectTimeoutMs: number;
   readonly maxRequestsPerConnection: number;
   arm(deadline: Deadline, inMs: number): void;
+  log(message: string, error: unknown): void;
 }
 
 export class UpstreamConnection extends Deadline implements StreamReader, ClientConnection {
@@ -184,6 +185,11 @@ export class UpstreamConnection extends Deadline implements StreamReader, Client
       return;
     }
     this.socket.destroy();
+  }
+
+  onDefect(error: unknown): void {
+    this.owner.log('upstream connection failed', error);
+    this.fail('protocol');
   }
 
   onClose(): void {

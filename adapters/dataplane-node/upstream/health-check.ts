@@ -98,6 +98,8 @@ class EndpointCheck extends Deadline implements ConnectionOwner, UpstreamClient 
     this.connection = new UpstreamConnection(this, this.endpoint, { generation: 0, tls: this.tls });
   }
 
+  log(): void {}
+
   arm(deadline: Deadline, inMs: number): void {
     this.deps.deadlines.arm(deadline, this.deps.deadlines.now + inMs);
   }

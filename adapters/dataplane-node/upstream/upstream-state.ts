@@ -28,6 +28,7 @@ export interface UpstreamDeps {
   readonly deadlines: Deadlines;
   readonly monotonic: () => number;
   readonly random: Random;
+  readonly log: (message: string, error?: unknown) => void;
 }
 
 export class UpstreamState implements ConnectionOwner {
@@ -142,6 +143,10 @@ export class UpstreamState implements ConnectionOwner {
     endpoint.observe(isRefusal ? Math.max(latencyMs, REFUSAL_MS) : latencyMs, now);
     if (this.plan.outlierDetection && !this.isRetired)
       this.outliers.report(this.plan.outlierDetection, this.byName, outcome);
+  }
+
+  log(message: string, error: unknown): void {
+    this.deps.log(`${this.plan.id}: ${message}`, error);
   }
 
   arm(deadline: Deadline, inMs: number): void {

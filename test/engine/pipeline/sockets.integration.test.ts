@@ -155,6 +155,40 @@ describe('refusals through the proxy', () => {
   });
 });
 
+describe('open streams', () => {
+  const revoke = (target: string) =>
+    ({ type: 'revocation', target, expiresMs: 2_000_000_000_000 }) as const;
+  const bearer = async (jti: string) => `Authorization: Bearer ${await sign(key, { jti })}\r\n`;
+
+  it.each([
+    [
+      'event streams',
+      'Accept: text/event-stream\r\n',
+      'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: 1\n\n',
+    ],
+    [
+      'WebSockets',
+      'Connection: Upgrade\r\nUpgrade: websocket\r\n',
+      'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\ndata: 1\n\n',
+    ],
+  ])('%s of a revoked token end, those of others go on', async (_kind, headers, answer) => {
+    const server = await rawUpstream((socket, text) => {
+      if (!text.includes('\r\n\r\n')) return false;
+      socket.write(answer);
+      setTimeout(() => socket.write('data: 2\n\n'), 300);
+      return true;
+    });
+    const { port, decide } = await guarded(server.port);
+    const [victim, other] = [await rawCaller(port), await rawCaller(port)];
+    victim.send(get('/', headers + (await bearer('t1'))));
+    other.send(get('/', headers + (await bearer('t2'))));
+    await Promise.all([victim.until('data: 1'), other.until('data: 1')]);
+    await decide({ decisions: [revoke('jti:t1')] });
+    await victim.untilClosed();
+    expect(await other.until('data: 2')).toContain('data: 2');
+  });
+});
+
 describe('answers through the proxy', () => {
   const wrapped = (port: number) =>
     start({
