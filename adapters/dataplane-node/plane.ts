@@ -95,8 +95,10 @@ class Plane implements NodePlane {
     const random = options.random ?? Math.random;
     this.options = options;
     const log = options.log ?? (() => {});
-    this.deadlines = new Deadlines(() => clock.monotonic(), TICK_MS, (error) =>
-      log('a deadline failed', error),
+    this.deadlines = new Deadlines(
+      () => clock.monotonic(),
+      TICK_MS,
+      (error) => log('a deadline failed', error),
     );
     this.counts = new Samples({
       clock,

@@ -73,7 +73,12 @@ const clock = { now: () => Date.now(), monotonic: () => performance.now() };
 const deadlines = new Deadlines(clock.monotonic);
 const samples = new Samples({ clock, reporter: 'source', revision: () => 1 });
 const snapshot = snapshotOf({ port: 1, upstreamPort: 2, routes: Number(process.argv[2] ?? 1) });
-const upstreams = new Upstreams({ deadlines, monotonic: clock.monotonic, random: Math.random })
+const upstreams = new Upstreams({
+  deadlines,
+  monotonic: clock.monotonic,
+  random: Math.random,
+  log: console.error,
+})
   .prepare(snapshot)
   .commit();
 const pipeline = createPipeline(

@@ -9,25 +9,13 @@ import { BodyReader } from '../http1/body-reader.ts';
 import { type Refusal, RequestHead, refusals } from '../http1/request-head.ts';
 import { SocketWriter } from '../socket-writer.ts';
 import type { ConnectionHome } from './connection-home.ts';
+import { State } from './connection-state.ts';
 import type { Downstream } from './downstream.ts';
 import { incompleteFault } from './incomplete-head.ts';
 import { httpsRedirect, overloaded, refused } from './local-reply.ts';
 import { PendingBytes } from './pending-bytes.ts';
 import { requestIdOf } from './request-id.ts';
 import { DownstreamRequest, type PeerFacts } from './request-view.ts';
-
-const State = {
-  Head: 0,
-  /** A request body is being read for the exchange. */
-  Body: 1,
-  /** The request has been read; bytes of the next one wait. */
-  Busy: 2,
-  /** The answer is out, the rest of the request body means nothing any more. */
-  Discard: 3,
-  Raw: 4,
-  Closing: 5,
-  Closed: 6,
-} as const;
 
 const FIRST_LOOK = 8192;
 const MAX_AHEAD_BYTES = 65_536;

@@ -296,6 +296,38 @@ describe('a filter that throws', () => {
     await caller.until(/(500 Internal Server Error[^]*){2}/);
   });
 
+  it('on the way back costs its request only, too', async () => {
+    const server = await fixedUpstream(ok());
+    const defect = () => {
+      throw new Error('defect');
+    };
+    for (const pipeline of [
+      { respond: defect },
+      { wantsBody: defect },
+      { transformBody: defect },
+    ]) {
+      const { port } = await startPlane(
+        viewOf([upstream([server.port])]),
+        { forward: { collectResponseBytes: 100 }, pipeline },
+        { log: () => {} },
+      );
+      const caller = await rawCaller(port);
+      caller.send(get());
+      await caller.until('500 Internal Server Error');
+      const second = await rawCaller(port);
+      second.send(get());
+      await second.until('500 Internal Server Error');
+    }
+    const { port } = await startPlane(
+      viewOf([upstream([])]),
+      { pipeline: { respond: defect } },
+      { log: () => {} },
+    );
+    const caller = await rawCaller(port);
+    caller.send(get());
+    await caller.until('503 Service Unavailable');
+  });
+
   it('may also do it late', async () => {
     const { port } = await startPlane(
       viewOf([upstream([1])]),
