@@ -1,6 +1,9 @@
 // The Bibby services of the demo: each an application with a sidecar beside it.
 import type { Processes, ProcessSpec } from './processes.ts';
 
+/** Megabytes. A proxy's objects die young: V8's default of 16 only lets them lie about (214 instead of 105 MB under load). */
+const YOUNG = '--max-semi-space-size=4';
+
 export interface Volume {
   readonly service: 'catalog' | 'library' | 'circulation';
   readonly version: string;
@@ -55,5 +58,5 @@ export const nodeProcess = (
   args: readonly string[] = [],
 ): Pick<ProcessSpec, 'command' | 'args'> => ({
   command: process.execPath,
-  args: [`${root}/services/${service}/main.ts`, ...args],
+  args: [YOUNG, `${root}/services/${service}/main.ts`, ...args],
 });
