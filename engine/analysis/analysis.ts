@@ -9,6 +9,7 @@ import { emptyHistogram } from './histogram.ts';
 import { decide } from './judgement.ts';
 import { count } from './observation.ts';
 import type { AnalysisState, ArmSums } from './state.ts';
+import { closePools } from './strata.ts';
 import { believedTime } from './time.ts';
 import { admit } from './watermark.ts';
 
@@ -41,6 +42,8 @@ export const startAnalysis = (
   clockMs: nowMs,
   ...summarise(isAbout(learnt, plan.service, arms.baseline) ? learnt : undefined),
   tests: {},
+  pools: {},
+  weight: 0,
   arms: { canary: emptyArm, baseline: emptyArm },
   recent: [],
   watermarks: {},
@@ -78,6 +81,8 @@ export const judge = (
   const heard = state.samples > state.samplesJudged;
   const next: AnalysisState = {
     ...state,
+    ...closePools(state, facts.nowMs, facts.weight),
+    weight: facts.weight,
     clockMs: Math.max(state.clockMs, facts.nowMs),
     ...(state.trafficMs === undefined && facts.step > 0 ? { trafficMs: facts.startedMs } : {}),
     samplesJudged: state.samples,

@@ -1,28 +1,19 @@
 // Adds one window of one agent to the evidence. The window is one stratum: its versions are compared with each other
 // and with nobody else, so agents may differ in split, load, error level and clock.
-import type { AnalysisPlan } from '../model/rollout-plan.ts';
 import type { Histogram, Series } from '../model/telemetry.ts';
-import { addRelative, betterThan, type Counts, worse } from './e-process.ts';
+import type { Counts } from './e-process.ts';
 import { above, countOf, emptyHistogram, merge } from './histogram.ts';
-import { marginsOf } from './margins.ts';
 import {
   type AnalysisState,
   type ArmSums,
-  copiesKept,
   edgeRequests,
   edgesOf,
   latencyMetrics,
-  noSums,
   type RecentSpan,
-  type Sums,
-  segmentMs,
   spanMs,
   spansKept,
-  type TestSums,
 } from './state.ts';
-
-/** More endpoint groups than this are judged in the total only. */
-const rulesKept = 32;
+import { addStrata } from './strata.ts';
 
 export const count = (
   state: AnalysisState,
@@ -31,34 +22,19 @@ export const count = (
 ): AnalysisState => {
   const canary = sum(series, state.canary);
   const baseline = sum(series, state.baseline);
-  const segment = segmentOf(state, atMs);
-  const add = (tests: Record<string, TestSums>, metric: string, counts: Counts) => {
-    const target = { plan: state.plan.analysis, metric, segment };
-    tests[metric] = addCounts(target, tests[metric] ?? noSums, counts);
-  };
-  const tests = { ...state.tests };
-  add(
-    tests,
-    'errors',
-    counts(canary, baseline, (arm) => arm.errors),
-  );
-  for (const [rule, ruleCounts] of byRule(series, state.canary)) {
-    const metric = `errors:${rule}`;
-    if (tests[metric] || Object.keys(tests).length < rulesKept) add(tests, metric, ruleCounts);
-  }
+  const strata: (readonly [string, Counts])[] = [
+    ['errors', counts(canary, baseline, (arm) => arm.errors)],
+    ...byRule(series, state.canary),
+  ];
   if (state.edges && isWarm(state, atMs))
     for (const metric of latencyMetrics) {
       const edge = state.edges[metric];
-      add(
-        tests,
-        metric,
-        counts(canary, baseline, (arm) => above(arm.latency, edge)),
-      );
+      strata.push([metric, counts(canary, baseline, (arm) => above(arm.latency, edge))]);
     }
   return {
     ...state,
     ...(state.edges ? {} : learn(merge(state.learning, baseline.latency))),
-    tests,
+    ...addStrata(state, strata, atMs),
     arms: {
       canary: join(state.arms.canary, canary),
       baseline: join(state.arms.baseline, baseline),
@@ -97,12 +73,14 @@ const join = (left: ArmSums, right: ArmSums): ArmSums => ({
   latency: merge(left.latency, right.latency),
 });
 
+/** By metric of each endpoint group. */
 const byRule = (series: readonly Series[], canary: string): ReadonlyMap<string, Counts> => {
   const rules = new Map<string, Counts>();
   for (const { rule, version, requests, errors } of series) {
-    const { nc, xc, nb, xb } = rules.get(rule) ?? { nc: 0, xc: 0, nb: 0, xb: 0 };
+    const metric = `errors:${rule}`;
+    const { nc, xc, nb, xb } = rules.get(metric) ?? { nc: 0, xc: 0, nb: 0, xb: 0 };
     rules.set(
-      rule,
+      metric,
       version === canary
         ? { nc: nc + requests, xc: xc + errors, nb, xb }
         : { nc, xc, nb: nb + requests, xb: xb + errors },
@@ -110,59 +88,6 @@ const byRule = (series: readonly Series[], canary: string): ReadonlyMap<string, 
   }
   return rules;
 };
-
-interface Target {
-  readonly plan: AnalysisPlan;
-  readonly metric: string;
-  readonly segment: number;
-}
-
-const addCounts = ({ plan, metric, segment }: Target, sums: TestSums, counts: Counts): TestSums => {
-  if (counts.nc === 0) return sums;
-  const { maxRatio: ratio, promote } = marginsOf(plan, metric);
-  const up = addRelative(
-    [],
-    worse.ratios.map((multiple) => multiple * ratio),
-    ratio,
-    counts,
-  );
-  return {
-    all: addSums(sums.all, counts, up),
-    down: promote
-      ? addRelative(sums.down, betterThan(promote.ratio).ratios, promote.ratio, counts)
-      : [],
-    segments: addSegment(sums.segments, segment, counts, up),
-  };
-};
-
-const addSums = (
-  { requests, bad, up }: Sums,
-  { nc, xc }: Counts,
-  more: readonly number[],
-): Sums => ({
-  requests: requests + nc,
-  bad: bad + xc,
-  up: more.length === 0 ? up : more.map((value, at) => value + (up[at] ?? 0)),
-});
-
-const addSegment = (
-  segments: TestSums['segments'],
-  segment: number,
-  counts: Counts,
-  up: readonly number[],
-): TestSums['segments'] => {
-  const newest = Math.max(segment, segments.at(-1)?.segment ?? 0);
-  if (segment <= newest - copiesKept || segment < 1) return segments;
-  const old = segments.find((one) => one.segment === segment);
-  const changed = { segment, ...addSums(old ?? noSums.all, counts, up) };
-  return [
-    ...segments.filter((one) => one !== old && one.segment > newest - copiesKept),
-    changed,
-  ].sort((a, b) => a.segment - b.segment);
-};
-
-const segmentOf = ({ startedMs }: AnalysisState, atMs: number): number =>
-  Math.max(0, Math.floor((atMs - startedMs) / segmentMs));
 
 const addRecent = (
   state: AnalysisState,

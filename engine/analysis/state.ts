@@ -2,6 +2,7 @@
 // any two windows and read back by a later release.
 import type { RolloutPlan } from '../model/rollout-plan.ts';
 import type { Histogram } from '../model/telemetry.ts';
+import type { Counts } from './e-process.ts';
 import { edgeFor } from './histogram.ts';
 import type { Watermarks } from './watermark.ts';
 
@@ -30,6 +31,10 @@ export interface AnalysisState {
   /** Endpoint groups known beforehand share most of the endpoint weight; later ones share the rest. */
   readonly knownRules: readonly string[];
   readonly tests: Readonly<Record<string, TestSums>>;
+  /** By metric: windows too small to count by themselves. */
+  readonly pools: Readonly<Record<string, Pool>>;
+  /** Percent, at the last judgement. */
+  readonly weight: number;
   readonly arms: { readonly canary: ArmSums; readonly baseline: ArmSums };
   /** The last minute in spans of five seconds, oldest first. */
   readonly recent: readonly RecentSpan[];
@@ -49,6 +54,10 @@ export type LatencyMetric = 'latency-p90' | 'latency-p99' | 'latency-p999';
 export type Edges = Readonly<Record<LatencyMetric, number>>;
 /** Largest cluster size that bad requests come in, as far as the baseline shows; 1 means independent. */
 export type Dispersion = Readonly<Record<'errors' | LatencyMetric, number>>;
+
+export interface Pool extends Counts {
+  readonly sinceMs: number;
+}
 
 /** Evidence sums of one metric. */
 export interface TestSums {
@@ -124,6 +133,8 @@ const shape: Readonly<Record<string, 'string' | 'number' | 'object'>> = {
   dispersion: 'object',
   knownRules: 'object',
   tests: 'object',
+  pools: 'object',
+  weight: 'number',
   arms: 'object',
   recent: 'object',
   watermarks: 'object',

@@ -82,6 +82,7 @@ const sticky =
   });
 
 const fourAgents = [{ skew: 0 }, { skew: 0 }, { skew: 0 }, { skew: 0 }];
+const fifty = Array.from({ length: 50 }, () => ({ skew: 0 }));
 const skewed = [{ skew: -5 }, { skew: -2 }, { skew: 2 }, { skew: 5 }];
 
 export const scenarios: readonly Scenario[] = [
@@ -175,6 +176,18 @@ export const scenarios: readonly Scenario[] = [
     name: 'clock skew 5 s, 0.5 -> 5 %',
     truth: 'bad',
     world: errors(0.005, 0.05, { agents: skewed }),
+  },
+  {
+    ...extra,
+    name: 'fifty agents, identical',
+    truth: 'good',
+    world: errors(0.005, 0.005, { agents: fifty }),
+  },
+  {
+    ...extra,
+    name: 'fifty agents, 0.5 -> 5 %',
+    truth: 'bad',
+    world: errors(0.005, 0.05, { agents: fifty }),
   },
   { ...extra, name: 'sticky users, identical', truth: 'good', world: sticky(0) },
   { ...extra, name: 'sticky users, +4.5 % errors', truth: 'bad', world: sticky(0.045) },

@@ -433,6 +433,46 @@ describe('samples', () => {
   });
 });
 
+describe('many agents with little traffic each', () => {
+  /** Fifty callers of one request per second, a tenth of which goes to the canary. */
+  const trickle =
+    (canaryErrors: number, seed: number) =>
+    (second: number): readonly Sample[] => {
+      const chance = createChance(seed * 1000 + second);
+      return Array.from({ length: 50 }, (_, agent) => {
+        const isCanary = chance.uniform() < 0.1;
+        const failed = chance.uniform() < (isCanary ? canaryErrors : 0.005) ? 1 : 0;
+        const arm = { requests: 1, errors: failed, buckets: [30, 1] };
+        const one = series(isCanary ? 'v1.1' : 'v1.0', arm);
+        return sample(second, [one], { agent: `caller-${agent}` });
+      });
+    };
+
+  it('find a bad version together', () => {
+    const { verdict, seconds } = watch(trickle(0.05, 1), { until: 'fail' });
+    expect(verdict.outcome).toBe('fail');
+    expect(seconds).toBeLessThan(120);
+  });
+
+  it('lose no request on the way', () => {
+    const { state } = watch(trickle(0.005, 2), { seconds: 100 });
+    const [later] = judge(state, facts(200));
+    const { tests, pools, arms: sums } = later;
+    expect(pools).toEqual({});
+    expect(tests['errors']?.all.requests).toBe(sums.canary.requests);
+  });
+
+  it('do not mix windows of two splits', () => {
+    const few = both(0, { requests: 9 }, { requests: 3 });
+    const state = observe(startAnalysis(plan, arms, 0, calm), few);
+    expect(Object.keys(state.pools)).toContain('errors');
+    const [same] = judge(judge(state, facts(1, { weight: 10 }))[0], facts(2, { weight: 10 }));
+    const [changed] = judge(same, facts(3, { weight: 20 }));
+    expect(changed.pools).toEqual({});
+    expect(changed.tests['errors']?.all.requests).toBe(3);
+  });
+});
+
 describe('without knowledge from before', () => {
   it('of this version, what is known of another does not count', () => {
     const other = startAnalysis(plan, { baseline: 'v0.9', canary: 'v1.1' }, 0, calm);
