@@ -67,7 +67,8 @@ export const noteAck = ({ context, event }: Asked): Change => ({
   stepStartedMs: context.acked ? context.stepStartedMs : timeOf(event),
 });
 
-export const stepUp = ({ context, event }: Asked): Change => {
+export const stepUp = (asked: Asked): Change => {
+  const { context, event } = asked;
   const nowMs = timeOf(event);
   const steps = context.step === 0 ? stepsFor(context) : context.steps;
   const step = Math.min(context.step + 1, steps.length);
@@ -78,8 +79,13 @@ export const stepUp = ({ context, event }: Asked): Change => {
     acked: false,
     stepStartedMs: nowMs,
     ...(context.step === 0 ? { trafficMs: nowMs } : {}),
+    ...(verdictOf(asked) ? { reason: earned(context) } : {}),
   };
 };
+
+/** Why now; what the verdict says is about promotion. */
+const earned = ({ step, reason }: RolloutContext): string =>
+  `${step === 0 ? 'the trial begins' : 'the evidence allows the next step'}; for promotion: ${reason}`;
 
 /** Canary requests per second that are plenty to see a regression in seconds. */
 const startRate = 50;

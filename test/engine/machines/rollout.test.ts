@@ -148,6 +148,13 @@ describe('a rollout', () => {
     expect(announced(effects)).toEqual(['rollout.stepped']);
   });
 
+  it('says why it took a step, apart from what promotion still needs', () => {
+    const { state } = advance(inPhase('progressing'), told(12_000, { progress: 0.34 }));
+    expect(state.context.reason).toBe(
+      'the evidence allows the next step; for promotion: because of the numbers',
+    );
+  });
+
   it('takes one step at a time, however strong the evidence', () => {
     const second = run([told(12_000, { progress: 1, outcome: 'pass' })], inPhase('progressing'));
     expect(second.context.step).toBe(2);
