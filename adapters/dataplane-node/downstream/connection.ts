@@ -17,7 +17,7 @@ import { PendingBytes } from './pending-bytes.ts';
 import { requestIdOf } from './request-id.ts';
 import { DownstreamRequest, type PeerFacts } from './request-view.ts';
 
-const FIRST_LOOK = 8192;
+const FIRST_LOOK = 2048;
 const MAX_AHEAD_BYTES = 65_536;
 const MAX_DISCARD_BYTES = 65_536;
 /** How long a caller that will send no more may wait for its answer, and how long a closing one may take to hear us out. */

@@ -49,6 +49,8 @@ export abstract class Tries implements PoolClient {
   private tryStartedAt: number;
   private isTrying = false;
   private isReused = false;
+  /** The body is worth keeping. */
+  private mayRepeat = true;
   /** This try is a retry, counted in the upstream's budget. */
   private isRetry = false;
   private retries = 0;
@@ -76,6 +78,9 @@ export abstract class Tries implements PoolClient {
   onConnected(connection: ClientConnection, reused: boolean): void {
     this.phase = Phase.Waiting;
     this.isReused = reused;
+    // Once something has been sent, only what is idempotent is ever sent again.
+    this.mayRepeat =
+      isIdempotent(this.method) && (reused || this.forward?.action.retry !== undefined);
     this.sendRequest(connection);
   }
 
@@ -169,21 +174,26 @@ export abstract class Tries implements PoolClient {
 
   /** Keeps a run of the body for a connection to come, or for another try. */
   protected keepBody(bytes: Buffer, start: number, end: number): void {
-    if (this.phase < Phase.Waiting) {
-      this.body ??= new RequestBody();
-      this.body.keep(bytes, start, end);
-    } else if (this.body?.isWhole) {
-      if (this.body.size + end - start > MAX_KEPT_BYTES) this.body.forget();
-      else this.body.keep(bytes, start, end);
+    if (this.phase >= Phase.Waiting) {
+      if (!this.mayRepeat || this.body?.isWhole === false) return;
+      if ((this.body?.size ?? 0) + end - start > MAX_KEPT_BYTES) {
+        this.mayRepeat = false;
+        this.body?.forget();
+        return;
+      }
     }
+    this.body ??= new RequestBody();
+    this.body.keep(bytes, start, end);
   }
 
   protected sendKeptBody(connection: ClientConnection, chunked: boolean): void {
     const { body } = this;
     if (!body) return;
     for (const run of body.runs) connection.writeRun(run, 0, run.length, chunked);
-    const mayRepeat = isIdempotent(this.method) || this.forward?.action.retry !== undefined;
-    if (!mayRepeat || body.size > MAX_KEPT_BYTES) body.forget();
+    if (!this.mayRepeat || body.size > MAX_KEPT_BYTES) {
+      this.mayRepeat = false;
+      body.forget();
+    }
   }
 
   /** Everything that would have to be sent again is still here. */

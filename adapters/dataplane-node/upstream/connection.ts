@@ -11,7 +11,7 @@ import type { ClientConnection, UpstreamClient, UpstreamFailure } from './client
 import type { EndpointState } from './endpoint.ts';
 
 const MAX_HEAD_BYTES = 65_536;
-const FIRST_LOOK = 4096;
+const FIRST_LOOK = 2048;
 /** An answer that nobody wants any more is read to its end, for the connection's sake, up to this size. */
 const MAX_DISCARD_BYTES = 65_536;
 const MAX_INFORMATIONAL = 8;

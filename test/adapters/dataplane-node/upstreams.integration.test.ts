@@ -118,14 +118,22 @@ describe('a retry', () => {
     expect(good.received.join('').match(/abc/g)).toHaveLength(4);
   });
 
-  it('sends the body of a PUT again', async () => {
+  it.each([
+    ['a new', false],
+    ['a used', true],
+  ])('sends the body of a PUT again after %s connection', async (_, isWarm) => {
     let answers = 0;
     const server = await rawUpstream((socket, text) => {
+      if (text.startsWith('GET')) {
+        socket.write(ok());
+        return true;
+      }
       if (!text.endsWith('hello')) return false;
       socket.write(answers++ === 0 ? status(500) : ok());
       return true;
     });
     const { call } = await run(upstream([server.port]), { action: { retry: retry() } });
+    if (isWarm) await call();
     expect(await call('PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello')).toBe('200');
     expect(server.received.join('').match(/hello/g)).toHaveLength(2);
   });
