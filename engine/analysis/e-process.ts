@@ -22,10 +22,10 @@ const gridOf = (ratios: readonly number[], weights: readonly number[]): Grid => 
   return { ratios, logWeights: weights.map((weight) => Math.log(weight / total)) };
 };
 
-/** Alternatives "worse than the boundary", as multiples of it. */
+/** Alternatives "worse than the boundary", as multiples of it; more weight where regressions mostly are. */
 export const worse = gridOf(
   [1.2, 1.6, 2.4, 3.2, 4.8, 7.2, 12.8, 25.6, 51, 102, 819],
-  Array.from({ length: 11 }, () => 1),
+  [1, 1, 2, 2, 2, 2, 2, 1, 1, 1, 1],
 );
 
 const betterRatios = [0.2, 0.5, 0.75, 1, 1.2] as const;

@@ -10,7 +10,7 @@ import { type Scenario, scenarios } from './scenarios.ts';
 import type { Task } from './worker.ts';
 
 const usage = `npm run sim:canary -- [options]
-  --runs N        runs per cell of a good version (default 200); a bad version has a fifth, at least 20
+  --runs N        runs per cell of a good version (default 200); a bad version has half, Kayenta a fifth, at least 20
   --seed N        default 20261123
   --only TEXT     only scenarios whose name contains the text
   --rate N        only this many requests per second (50, 500 or 5000)
@@ -50,7 +50,7 @@ const cells: readonly Cell[] = scenarios
 const runsOf = ({ scenario, judge }: Cell): number => {
   const runs = Number(options.runs);
   const isGood = scenarios.find(({ name }) => name === scenario)?.truth === 'good';
-  const share = isGood && judge !== 'kayenta' ? 1 : 5;
+  const share = judge === 'kayenta' ? 5 : isGood ? 1 : 2;
   return Math.max(20, Math.round(runs / share));
 };
 
