@@ -31,8 +31,7 @@ export const addStrata = (
   const tests = { ...state.tests };
   const pools = { ...state.pools };
   for (const [metric, counts] of strata) {
-    const isNew = !Object.hasOwn(tests, metric) && !Object.hasOwn(pools, metric);
-    if (isNew && Object.keys({ ...tests, ...pools }).length >= rulesKept) continue;
+    if (isOneTooMany({ tests, pools }, metric)) continue;
     const isSmall = counts.nc + counts.nb < stratumRequests;
     const whole = isSmall ? join(pools[metric], counts) : counts;
     if (isSmall && whole.nc + whole.nb < stratumRequests) {
@@ -45,6 +44,13 @@ export const addStrata = (
   }
   return { tests, pools };
 };
+
+const isOneTooMany = ({ tests, pools }: Evidence, metric: string): boolean =>
+  metric.startsWith('errors:') &&
+  !Object.hasOwn(tests, metric) &&
+  !Object.hasOwn(pools, metric) &&
+  Object.keys({ ...tests, ...pools }).filter((one) => one.startsWith('errors:')).length >=
+    rulesKept;
 
 /** Pools that have waited long enough; all of them when the split changes, because windows of two splits do not mix. */
 export const closePools = (state: AnalysisState, nowMs: number, weight: number): Evidence => {

@@ -433,6 +433,37 @@ describe('samples', () => {
   });
 });
 
+describe('a service with very many endpoint groups', () => {
+  const wide = (second: number): readonly Sample[] => {
+    const groups = Array.from({ length: 60 }, (_, at) => `group-${at}`);
+    return [
+      sample(
+        second,
+        groups.flatMap((rule, at) => [
+          series('v1.0', {
+            requests: 9,
+            rule,
+            buckets: at === 0 ? [30, 4, 40, 4, 50, 1] : [30, 9],
+          }),
+          series('v1.1', {
+            requests: 1,
+            rule,
+            buckets: at === 0 ? [second % 9 === 0 ? 50 : second % 2 ? 40 : 30, 1] : [30, 1],
+          }),
+        ]),
+      ),
+    ];
+  };
+
+  it('is judged by its totals and can be promoted', () => {
+    const { state, verdict } = watch(wide, { until: 'pass', start: startAnalysis(plan, arms, 0) });
+    expect(verdict.outcome).toBe('pass');
+    const groups = Object.keys(state.tests).filter((metric) => metric.startsWith('errors:'));
+    expect(groups.length).toBeGreaterThan(0);
+    expect(groups.length).toBeLessThanOrEqual(32);
+  });
+});
+
 describe('many agents with little traffic each', () => {
   /** Fifty callers of one request per second, a tenth of which goes to the canary. */
   const trickle =
