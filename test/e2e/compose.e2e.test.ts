@@ -72,10 +72,10 @@ describe.skipIf(reason !== undefined)('docker compose up', () => {
   it('brings the new version to a decision while readers read on', async () => {
     for (let round = 0; round < 240; round++) {
       const { rollouts } = JSON.parse(await run.weir('rollout', 'status', '-o', 'json')) as {
-        rollouts: { state: string }[];
+        rollouts: { state: string; reason: string }[];
       };
       if (rollouts[0]?.state === 'succeeded') return;
-      expect(rollouts[0]?.state).not.toBe('failed');
+      expect(rollouts[0]?.state, rollouts[0]?.reason).not.toBe('failed');
       await sleep(1000);
     }
     throw new Error(await run.weir('rollout', 'status'));
