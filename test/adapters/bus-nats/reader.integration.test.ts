@@ -95,13 +95,16 @@ describe('a reader', () => {
     const { log, root, reader, items, put } = await follow();
     await put('1');
     heartbeats(log, reader);
-    const consumers = async () => (await manager.streams.info(streams.policy)).state.consumer_count;
-    const before = await consumers();
-    for (let index = 0; index < 10; index += 1) {
+    const seen = new Set<string>();
+    for (let index = 0; index < 20; index += 1) {
       await log.append({ subject: `${root.replace('weir.', 'weir.other')}.x`, data: bytes('y') });
       await new Promise((later) => setTimeout(later, 250));
+      for await (const { name, config } of manager.consumers.list(streams.policy))
+        if (config.filter_subject === `${root}.>`) seen.add(name);
     }
-    expect(await consumers()).toBeLessThanOrEqual(before);
+    // One that lost its place would begin anew every second and a half; a starved machine may make it begin once.
+    expect(seen.size).toBeGreaterThan(0);
+    expect(seen.size).toBeLessThanOrEqual(2);
     expect(values(items)).toEqual(['1']);
   });
 
