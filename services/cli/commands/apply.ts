@@ -77,10 +77,12 @@ export const diffCommand = (session: Session): Command =>
       await commit(session, 'policy.diff', { documents });
     });
 
+type Change = 'policy.apply' | 'policy.diff' | 'policy.delete' | 'policy.rollback';
+
 /** Sends a change and reports it; throws the exit code that fits. */
 export const commit = async (
   session: Session,
-  operation: 'policy.apply' | 'policy.diff' | 'policy.delete' | 'policy.rollback',
+  operation: Change,
   request: ApplyRequest | DeleteRequest | RollbackRequest,
 ): Promise<void> => {
   const timeoutMs = 30_000 + (request.wait?.timeoutMs ?? 0);
@@ -91,7 +93,7 @@ export const commit = async (
       if (error instanceof ApiError) session.diagnostics(diagnosticsIn(error.details));
       throw error;
     });
-  session.print(answer, () => describe(answer, operation === 'policy.diff', session));
+  session.print(answer, () => describe(answer, operation, session));
   if (session.format() === 'table') session.diagnostics(answer.diagnostics);
   judge(answer);
 };
@@ -112,10 +114,13 @@ const diagnosticsIn = (details: unknown): readonly Diagnostic[] => {
   return Array.isArray(list) ? (list as Diagnostic[]) : [];
 };
 
-const describe = (answer: ApplyAnswer, isDiff: boolean, { colors }: Session): string => {
+const describe = (answer: ApplyAnswer, operation: Change, { colors }: Session): string => {
+  const isDiff = operation === 'policy.diff';
   const paint = { created: colors.green, updated: colors.yellow, deleted: colors.red };
   const lines = answer.changes.flatMap(({ id, change, diff }) => {
-    if (change === 'unchanged') return isDiff ? [] : [colors.dim(`unchanged  ${id}`)];
+    // Who applies files wants each of them accounted for; elsewhere only what moves is news.
+    if (change === 'unchanged')
+      return operation === 'policy.apply' ? [colors.dim(`unchanged  ${id}`)] : [];
     const shown = isDiff || answer.dryRun ? (diff ?? '').trimEnd() : '';
     return [`${paint[change](change.padEnd(9))}  ${id}`, ...(shown ? [shown] : [])];
   });

@@ -222,7 +222,10 @@ describe('the other policy verbs', () => {
 
   it('rolls back to a revision', async () => {
     const { run, seen } = await control({ 'policy.rollback': applied });
-    expect((await run('rollback', '7', '--wait')).code).toBe(0);
+    const { code, out } = await run('rollback', '7', '--wait');
+    expect(code).toBe(0);
+    expect(out).toContain('Route/bibby/catalog');
+    expect(out).not.toContain('unchanged');
     expect(seen[0]?.request).toMatchObject({ revision: 7, wait: { percent: 100 } });
   });
 
