@@ -1,11 +1,11 @@
 // Issuers' key sets over HTTP: fetched ahead of need, kept for a day when the issuer is away, never asked too often.
-import CircuitBreaker from 'opossum';
 import type { Clock } from '#engine/ports/clock.ts';
 import type { KeyAddress, KeyNews, KeySet, Keys } from '#engine/ports/keys.ts';
 import { Queue } from '#engine/ports/queue.ts';
+import type { Web } from '#engine/ports/web.ts';
 
 export interface KeysOptions {
-  readonly fetchJson: (address: string) => Promise<unknown>;
+  readonly web: Web;
   readonly clock: Clock;
   /** Between two fetches while all is well. Default 5 min. */
   readonly refreshMs?: number;
@@ -17,7 +17,6 @@ export interface KeysOptions {
 
 interface Followed {
   readonly address: KeyAddress;
-  readonly fetch: CircuitBreaker<[], KeySet>;
   set: KeySet | undefined;
   text: string;
   /** Monotonic; of the last success. */
@@ -32,7 +31,7 @@ const keyOf = (address: KeyAddress): string =>
   address.type === 'jwks' ? `jwks ${address.uri}` : `discovery ${address.issuer}`;
 
 export const createKeys = (options: KeysOptions): Keys => {
-  const { fetchJson, clock } = options;
+  const { web, clock } = options;
   const refreshMs = options.refreshMs ?? 300_000;
   const cooldownMs = options.cooldownMs ?? 30_000;
   const keepMs = options.keepMs ?? 86_400_000;
@@ -73,7 +72,7 @@ export const createKeys = (options: KeysOptions): Keys => {
       clearTimeout(entry.timer);
       entry.triedAt = clock.monotonic();
       try {
-        succeed(entry, await entry.fetch.fire());
+        succeed(entry, await fetchKeySet(entry.address, web));
       } catch (error) {
         fail(entry, error);
       } finally {
@@ -90,11 +89,6 @@ export const createKeys = (options: KeysOptions): Keys => {
 
   const start = (address: KeyAddress): Followed => ({
     address,
-    fetch: new CircuitBreaker(() => fetchKeySet(address, fetchJson), {
-      timeout: 15_000,
-      volumeThreshold: 3,
-      resetTimeout: cooldownMs / 2,
-    }),
     set: undefined,
     text: '',
     goodAt: 0,
@@ -106,7 +100,6 @@ export const createKeys = (options: KeysOptions): Keys => {
 
   const forget = (key: string, entry: Followed): void => {
     clearTimeout(entry.timer);
-    entry.fetch.shutdown();
     followed.delete(key);
   };
 
@@ -142,20 +135,20 @@ export const createKeys = (options: KeysOptions): Keys => {
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-const fetchKeySet = async (
-  address: KeyAddress,
-  fetchJson: KeysOptions['fetchJson'],
-): Promise<KeySet> => {
-  const uri = address.type === 'jwks' ? address.uri : await discover(address.issuer, fetchJson);
-  const value = await fetchJson(uri);
+const fetchKeySet = async (address: KeyAddress, web: Web): Promise<KeySet> => {
+  const uri = address.type === 'jwks' ? address.uri : await discover(address.issuer, web);
+  const value = await fetchJson(uri, web);
   if (!isRecord(value) || !Array.isArray(value['keys']))
     throw new Error('did not answer a JSON Web Key Set');
   return { keys: value['keys'].filter(isRecord) };
 };
 
 /** OpenID Connect Discovery 1.0 section 4: the document must name the issuer it was asked for. */
-const discover = async (issuer: string, fetchJson: KeysOptions['fetchJson']): Promise<string> => {
-  const value = await fetchJson(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`);
+const discover = async (issuer: string, web: Web): Promise<string> => {
+  const value = await fetchJson(
+    `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`,
+    web,
+  );
   if (!isRecord(value) || value['issuer'] !== issuer)
     throw new Error('the discovery document names another issuer');
   const uri = value['jwks_uri'];
@@ -163,4 +156,23 @@ const discover = async (issuer: string, fetchJson: KeysOptions['fetchJson']): Pr
   if (issuer.startsWith('https:') && !uri.startsWith('https:'))
     throw new Error('jwks_uri is not https, although the issuer is');
   return uri;
+};
+
+const FETCH_MS = 5000;
+const MAX_SET_BYTES = 512 * 1024;
+
+const fetchJson = async (url: string, web: Web): Promise<unknown> => {
+  const { status, body } = await web.ask({
+    method: 'GET',
+    url,
+    headers: { accept: 'application/json' },
+    timeoutMs: FETCH_MS,
+    maxBytes: MAX_SET_BYTES,
+  });
+  if (status !== 200) throw new Error(`answered ${status}`);
+  try {
+    return JSON.parse(body);
+  } catch {
+    throw new Error('did not answer JSON');
+  }
 };

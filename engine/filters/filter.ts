@@ -2,6 +2,7 @@
 import type { Rule, Snapshot } from '../model/snapshot.ts';
 import type { Exchange, Respond, ResponseView } from '../pipeline/exchange.ts';
 import type { Clock, Random } from '../ports/clock.ts';
+import type { Web } from '../ports/web.ts';
 import type { Credential, Revocations } from './revocations.ts';
 
 /** The exchange as filters see it: with the decisions that were in force when the request came in. */
@@ -80,4 +81,6 @@ export interface FilterDeps {
     cost: ScryptCost,
     length: number,
   ) => Promise<Uint8Array>;
+  /** For policies that leave a decision to another service. Absent: nobody can be asked, which counts as no answer. */
+  readonly web?: Web;
 }

@@ -7,6 +7,7 @@ import type { Sample } from '#engine/model/telemetry.ts';
 import { createPipeline, type PipelineDeps } from '#engine/pipeline/create-pipeline.ts';
 import { createPipelineState } from '#engine/pipeline/pipeline-state.ts';
 import type { Clock } from '#engine/ports/clock.ts';
+import { createLateWeb } from './late-web.ts';
 
 export interface WeirPlaneOptions {
   readonly clock: Clock;
@@ -21,19 +22,33 @@ const scryptAsync = promisify<string, Uint8Array, number, object, Uint8Array>(sc
 const SCRYPT_BYTES = 256 * 2 ** 20;
 
 export const createWeirPlane = (options: WeirPlaneOptions): NodePlane => {
+  const web = createLateWeb();
   const deps: PipelineDeps = {
     clock: options.clock,
     random: Math.random,
     hash: (text) => hash('sha256', text),
     scrypt: (password, salt, cost, length) =>
       scryptAsync(password, salt, length, { ...cost, maxmem: SCRYPT_BYTES }),
+    web,
     state: createPipelineState(),
   };
-  return createNodePlane({
+  const plane = createNodePlane({
     ...options,
     random: Math.random,
     log: (message, error) =>
       options.log(error instanceof Error ? `${message}: ${error.message}` : message),
     pipeline: (view, previous) => createPipeline(view, deps, previous),
   });
+  return {
+    capabilities: plane.capabilities,
+    activate: (view) => plane.activate(view),
+    samples: () => plane.samples(),
+    drain: (deadlineMs) => plane.drain(deadlineMs),
+    addresses: () => plane.addresses(),
+    stats: () => plane.stats(),
+    close: async () => {
+      await plane.close();
+      await web.close();
+    },
+  };
 };

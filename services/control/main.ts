@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { connectNats } from '#adapters/bus-nats/broker.ts';
 import { createUserNames, readBusUsers } from '#adapters/bus-nats/users.ts';
 import { capabilities } from '#adapters/dataplane-node/capabilities.ts';
-import { createJsonFetcher } from '#adapters/keys-http/fetch-json.ts';
 import { createKeys } from '#adapters/keys-http/keys.ts';
 import { createSigner, createVerifier } from '#adapters/signer-ed25519/signer.ts';
+import { createWeb } from '#adapters/web-http/web.ts';
 import { EngineError } from '#engine/model/errors.ts';
 import { createAccess, readTokens } from './access.ts';
 import {
@@ -63,12 +63,23 @@ const run = async (stop: AbortSignal): Promise<void> => {
     signal: stop,
   });
   for (const warning of broker.warnings) log(`warning: ${warning}`);
-  const fetcher = createJsonFetcher();
-  const keys = createKeys({ fetchJson: fetcher.fetchJson, clock: systemTime });
+  const web = createWeb();
+  const keys = createKeys({ web, clock: systemTime });
   const files = createPolicyFiles(settings);
   const control = await startControl(
     { mesh, instance, admin: { host, port }, version: VERSION },
-    { broker, signer, verifier, access, time: systemTime, files, keys, assumed: capabilities, log },
+    {
+      broker,
+      signer,
+      verifier,
+      access,
+      time: systemTime,
+      files,
+      keys,
+      web,
+      assumed: capabilities,
+      log,
+    },
   );
   await announce(settings, control.url);
   log(`admin API on ${control.url}`);
@@ -78,7 +89,7 @@ const run = async (stop: AbortSignal): Promise<void> => {
     });
   await control.close();
   keys.close();
-  await fetcher.close();
+  await web.close();
   await broker.close();
   log('stopped');
 };

@@ -10,6 +10,7 @@ import type { Broker } from '#engine/ports/bus.ts';
 import type { Keys } from '#engine/ports/keys.ts';
 import type { Log } from '#engine/ports/log.ts';
 import type { Signer, Verifier } from '#engine/ports/signer.ts';
+import type { Web } from '#engine/ports/web.ts';
 import type { Access } from './access.ts';
 import { createEvents, type Events } from './events.ts';
 import { Fleet } from './fleet.ts';
@@ -47,6 +48,8 @@ export interface ControlDeps {
   readonly files: (path: string) => string | undefined;
   /** Fetches issuers' keys; absent: policies that name an address of keys are refused. The caller closes it. */
   readonly keys?: Keys;
+  /** Asks services that policies name. The caller closes it. */
+  readonly web?: Web;
   /** What a scope is taken to enforce while none of its agents has been heard of. Absent: anything. */
   readonly assumed?: ReadonlySet<Feature>;
   /** One line per noteworthy thing. */

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createKeys } from '#adapters/keys-http/keys.ts';
 import type { KeyNews, Keys } from '#engine/ports/keys.ts';
+import { fakeWeb } from '#test/support/fake-web.ts';
 
 const MINUTE = 60_000;
 const address = { type: 'jwks', uri: 'https://id.example/keys' } as const;
@@ -17,17 +18,11 @@ const setUp = (answers: unknown[] | ((address: string) => unknown)) => {
   const asked: string[] = [];
   const keys = createKeys({
     clock: { now: () => Date.now(), monotonic: () => Date.now() },
-    fetchJson: async (uri) => {
-      asked.push(uri);
-      const answer =
-        typeof answers === 'function'
-          ? answers(uri)
-          : answers.length > 1
-            ? answers.shift()
-            : answers[0];
-      if (answer instanceof Error) throw answer;
-      return answer;
-    },
+    web: fakeWeb(({ url }) => {
+      asked.push(url);
+      if (typeof answers === 'function') return answers(url);
+      return answers.length > 1 ? answers.shift() : answers[0];
+    }),
   });
   open = keys;
   const heard: KeyNews['type'][] = [];
@@ -117,6 +112,22 @@ describe('keys over http', () => {
     expect(heard).toEqual(['unreachable']);
   });
 
+  it.each([
+    ['an error page', { status: 500, body: '{"keys":[]}' }, 'answered 500'],
+    ['a redirect', { status: 302, headers: { location: '/x' } }, 'answered 302'],
+    ['a web page', { body: '<html>' }, 'did not answer JSON'],
+    ['another document', { body: '[]' }, 'did not answer a JSON Web Key Set'],
+  ])('says why %s is not a key set', async (_case, answer, reason) => {
+    const keys = createKeys({
+      clock: { now: () => Date.now(), monotonic: () => Date.now() },
+      web: fakeWeb(() => answer),
+    });
+    open = keys;
+    await keys.follow([address]);
+    const [news] = await Array.fromAsync(takeOne(keys.news()));
+    expect(news).toMatchObject({ type: 'unreachable', reason });
+  });
+
   it('forgets an address that nobody follows any more', async () => {
     const { keys, asked, pass } = setUp([keysOf('a')]);
     await keys.follow([address]);
@@ -126,3 +137,10 @@ describe('keys over http', () => {
     expect(asked).toHaveLength(1);
   });
 });
+
+async function* takeOne<T>(items: AsyncIterable<T>) {
+  for await (const item of items) {
+    yield item;
+    return;
+  }
+}

@@ -1,4 +1,4 @@
-// Addresses that no key set is fetched from: link-local ones are where clouds keep their metadata services.
+// Addresses that nothing is asked of: link-local ones are where clouds keep their metadata services.
 import { BlockList, isIP } from 'node:net';
 
 const refused = new BlockList();
