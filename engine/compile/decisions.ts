@@ -1,6 +1,7 @@
 // What standing decisions mean for the policy as it is written now.
 import type { StandingDecision } from '../model/decision.ts';
-import type { Snapshot } from '../model/snapshot.ts';
+import { concerns, type Reachable } from '../model/decision-reach.ts';
+import type { Scope } from '../model/scope.ts';
 import { baselineOf } from './build/services.ts';
 import type { Drafts } from './drafts.ts';
 import { compareText, type Findings } from './findings.ts';
@@ -25,6 +26,11 @@ export const decisionsOf = (
   const inForce: StandingDecision[] = [];
   for (const decision of [...standing.values()].sort((a, b) => compareText(a.id, b.id))) {
     const { body } = decision;
+    // Without a decision an endpoint is what a closed breaker says it is.
+    if (body.type === 'breaker' && body.state === 'closed') {
+      retired.push(decision.id);
+      continue;
+    }
     const [namespace = '', name = ''] = body.target.split('/');
     const service = body.type === 'split' ? drafts.find('Service', namespace, name) : undefined;
     if (body.type !== 'split' || !service) {
@@ -49,11 +55,7 @@ export const decisionsOf = (
 
 /** The decisions that a snapshot contains: those about its own parts, and every revocation. */
 export const decisionsIn = (
-  { splits, upstreams }: Pick<Snapshot, 'splits' | 'upstreams'>,
+  scope: Scope,
+  parts: Reachable,
   inForce: readonly StandingDecision[],
-): readonly StandingDecision[] =>
-  inForce.filter(({ body }) => {
-    if (body.type === 'split') return Object.hasOwn(splits, body.target);
-    if (body.type === 'revocation') return true;
-    return Object.hasOwn(upstreams, body.target.slice(0, body.target.lastIndexOf('/')));
-  });
+): readonly StandingDecision[] => inForce.filter(({ body }) => concerns(body, scope, parts));

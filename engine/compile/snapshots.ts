@@ -57,10 +57,8 @@ export const snapshotsOf = (input: SnapshotInput): Snapshots => {
     ];
     const parts = forwardParts(used, destinations);
     const { hosts, rules } = edge;
-    snapshots.set(
-      edgeScope(gateway.resource.metadata.name),
-      assemble({ listeners, hosts, rules, ...parts }, input, decisions),
-    );
+    const scope = edgeScope(gateway.resource.metadata.name);
+    snapshots.set(scope, assemble(scope, { listeners, hosts, rules, ...parts }, input, decisions));
   }
   const services = drafts.of('Service').filter(({ id }) => findings.isGood(id));
   for (const group of groups) {
@@ -71,10 +69,9 @@ export const snapshotsOf = (input: SnapshotInput): Snapshots => {
     );
     const hosts = [{ type: 'any', host: '', listeners: [], rules: [0] }] as const;
     const parts = { splits: {}, upstreams: { [upstream.id]: upstream } };
-    snapshots.set(
-      scopeOf(group),
-      assemble({ listeners, hosts, rules: [rule], ...parts }, input, decisions),
-    );
+    const scope = scopeOf(group);
+    const own = { listeners, hosts, rules: [rule], ...parts };
+    snapshots.set(scope, assemble(scope, own, input, decisions));
   }
   return { snapshots: sortedMap(snapshots), retired: decisions.retired, edges, destinations };
 };
@@ -150,6 +147,7 @@ const forwardParts = (
 type Parts = Pick<Snapshot, 'listeners' | 'hosts' | 'rules' | 'splits' | 'upstreams'>;
 
 const assemble = (
+  scope: Scope,
   parts: Parts,
   { plans, drafts, findings }: SnapshotInput,
   { inForce }: Decisions,
@@ -169,7 +167,7 @@ const assemble = (
     authorizations: pick(plans.authorizations, parts.rules, 'authorizations'),
     quotas: pick(plans.quotas, parts.rules, 'quotas'),
     consumers,
-    standing: decisionsIn(parts, inForce),
+    standing: decisionsIn(scope, parts, inForce),
   };
 };
 

@@ -17,6 +17,11 @@ export type DecisionBody =
       readonly prober?: string;
     }
   /**
+   * Retries of one edge of the call graph (`<scope>/namespace/service`) are at most so many percent of its requests,
+   * whatever the routes allow.
+   */
+  | { readonly type: 'retry-budget'; readonly target: string; readonly percent: number }
+  /**
    * Nobody gets in with this any more. `target` is `jti:x`, `sub:x`, `key:x`, `consumer:x`, `kid:x`, or `before:x` for tokens
    * issued before so many milliseconds since 1970.
    */

@@ -269,6 +269,8 @@ export interface OutlierPlan {
   readonly maxEjectionTimeMs: number;
   readonly maxEjectionPercent: number;
   readonly minHealthPercent: number;
+  /** What each agent finds is told to the fleet, and the fleet's breakers are obeyed. */
+  readonly shared: boolean;
   readonly successRate?: {
     readonly minimumHosts: number;
     readonly requestVolume: number;

@@ -43,7 +43,7 @@ export interface Sample {
   readonly reporter: 'source' | 'destination';
   readonly revision: number;
   readonly series: readonly Series[];
-  /** What single endpoints answered, for the fleet's breakers; absent where the data plane does not tell. */
+  /** What single endpoints answered, of Services whose outlier detection is shared; absent if there is nothing to tell. */
   readonly endpoints?: readonly EndpointSeries[];
 }
 
@@ -52,7 +52,7 @@ export interface EndpointSeries {
   /** `namespace/service@version/address:port` */
   readonly endpoint: string;
   readonly requests: number;
-  /** 502, 503, 504 and transport failures: what the endpoint is to blame for. */
+  /** Tries without an answer, and those whose status the Service's outlier detection counts as an error. */
   readonly failures: number;
 }
 
@@ -99,6 +99,8 @@ export interface Heartbeat {
   readonly state: 'live' | 'static' | 'starting' | 'draining';
   readonly capabilities: readonly Feature[];
   readonly workload?: Workload;
+  /** Issuers whose tokens named keys that the snapshot lacks, since the last heartbeat: control may want to fetch again. */
+  readonly unknownKeys?: readonly string[];
   readonly version: string;
 }
 

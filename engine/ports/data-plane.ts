@@ -18,7 +18,10 @@ export interface PlaneView {
   readonly overlay: ReadonlyMap<string, DecisionBody>;
 }
 
-export type SampleFacts = Pick<Sample, 'startMs' | 'spanMs' | 'reporter' | 'revision' | 'series'>;
+export type SampleFacts = Pick<
+  Sample,
+  'startMs' | 'spanMs' | 'reporter' | 'revision' | 'series' | 'endpoints'
+>;
 
 export interface DataPlane {
   readonly capabilities: Capabilities;

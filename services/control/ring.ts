@@ -2,6 +2,7 @@
 // contain every decision that was recorded before it.
 import type { StandingSet } from '#engine/compile/standing.ts';
 import type { DecisionBody, StandingDecision } from '#engine/model/decision.ts';
+import { concerns } from '#engine/model/decision-reach.ts';
 import type { Feature } from '#engine/model/features.ts';
 import { edgeScope, type Scope } from '#engine/model/scope.ts';
 import type { Snapshot } from '#engine/model/snapshot.ts';
@@ -201,14 +202,9 @@ export class Ring {
   }
 
   #scopesWith(body: DecisionBody): Scope[] {
-    const snapshots = [...(this.#result?.snapshots ?? [])];
-    const isAbout = (snapshot: Snapshot): boolean => {
-      if (body.type === 'split') return body.target in snapshot.splits;
-      if (body.type === 'breaker')
-        return body.target.slice(0, body.target.lastIndexOf('/')) in snapshot.upstreams;
-      return true;
-    };
-    return snapshots.filter(([, snapshot]) => isAbout(snapshot)).map(([scope]) => scope);
+    return [...(this.#result?.snapshots ?? [])]
+      .filter(([scope, snapshot]) => concerns(body, scope, snapshot))
+      .map(([scope]) => scope);
   }
 
   #alone<T>(work: () => Promise<T>): Promise<T> {

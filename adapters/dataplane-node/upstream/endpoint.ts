@@ -1,4 +1,5 @@
 // One address of an upstream: its idle connections, what is going on there, and how well it is doing.
+import { endpointName } from '#engine/model/endpoint.ts';
 import type { UpstreamEndpoint } from '#engine/model/snapshot.ts';
 import type { IdleConnection } from './client.ts';
 
@@ -55,8 +56,3 @@ export class EndpointState {
     return (latency + 0.01) * (this.active + 1);
   }
 }
-
-export const endpointName = (endpoint: Pick<UpstreamEndpoint, 'address' | 'port'>): string =>
-  endpoint.address.includes(':')
-    ? `[${endpoint.address}]:${endpoint.port}`
-    : `${endpoint.address}:${endpoint.port}`;

@@ -1,6 +1,7 @@
 // One upstream at run time: its endpoints, the connections to them and the limits on both. It outlives snapshots, so that an
 // activation neither drops connections nor forgets how endpoints are doing.
 import type tls from 'node:tls';
+import { endpointName } from '#engine/model/endpoint.ts';
 import type { Upstream } from '#engine/model/snapshot.ts';
 import type { Random } from '#engine/ports/clock.ts';
 import type { Balancer, PickFacts } from '../balancer/balancer.ts';
@@ -9,7 +10,7 @@ import { EndpointSet } from '../balancer/endpoint-set.ts';
 import type { Deadline, Deadlines } from '../deadlines.ts';
 import type { ClientConnection, UpstreamClient } from './client.ts';
 import { type ConnectionOwner, UpstreamConnection } from './connection.ts';
-import { EndpointState, endpointName } from './endpoint.ts';
+import { EndpointState } from './endpoint.ts';
 import { HealthChecker } from './health-check.ts';
 import { type Outcome, OutlierDetector } from './outlier.ts';
 import { RetryBudget } from './retry-budget.ts';

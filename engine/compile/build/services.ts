@@ -125,6 +125,7 @@ const outlierPlan = (spec: NonNullable<Spec['outlierDetection']>): OutlierPlan =
   maxEjectionTimeMs: parseDuration(spec.maxEjectionTime),
   maxEjectionPercent: spec.maxEjectionPercent,
   minHealthPercent: spec.minHealthPercent,
+  shared: spec.scope === 'fleet',
   ...(spec.successRate && { successRate: spec.successRate }),
   ...(spec.failurePercentage && { failurePercentage: spec.failurePercentage }),
 });

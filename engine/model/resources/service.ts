@@ -134,6 +134,10 @@ const outlierDetection = strict({
     'Below this share of healthy endpoints nobody is ejected.',
     Type.Integer({ minimum: 0, maximum: 100, default: 0 }),
   ),
+  scope: about(
+    'fleet: what one agent finds is shared, and an endpoint that is bad for most is taken out for all. local: every agent for itself.',
+    oneOf(['fleet', 'local'], { default: 'fleet' }),
+  ),
   successRate: about(
     'Take out endpoints whose success rate is far below that of the others.',
     Type.Optional(

@@ -12,6 +12,7 @@ const plan = (changes: Partial<OutlierPlan> = {}): OutlierPlan => ({
   maxEjectionTimeMs: 300_000,
   maxEjectionPercent: 50,
   minHealthPercent: 0,
+  shared: false,
   ...changes,
 });
 

@@ -270,6 +270,7 @@ describe('an endpoint', () => {
     maxEjectionTimeMs: 1000,
     maxEjectionPercent: 50,
     minHealthPercent: 0,
+    shared: false,
   };
 
   it('that fails three times in a row is ejected, and comes back', async () => {

@@ -202,23 +202,36 @@ describe('a standing decision', () => {
     expect(snapshots.get('edge.public')?.standing).toEqual([]);
   });
 
-  it('of a revocation goes to every scope, one of a breaker where its upstream is', () => {
+  it('goes where the thing is that it is about, of a revocation to every scope', () => {
     const revoked = decision({ type: 'revocation', target: 'sub:mallory', expiresMs: 9 });
     const open = decision({
       type: 'breaker',
       target: 'bibby/catalog-service@v1.1/10.0.0.9:9002',
       state: 'open',
     });
-    const { snapshots } = run(canary, { standing: [revoked, open], workloads: fleet });
+    const brake = decision({
+      type: 'retry-budget',
+      target: 'edge.public/bibby/catalog-service',
+      percent: 5,
+    });
+    const { snapshots } = run(canary, { standing: [revoked, open, brake], workloads: fleet });
     const ids = [...snapshots].map(([scope, { standing }]) => [
       scope,
       standing.map(({ id }) => id),
     ]);
     expect(Object.fromEntries(ids)).toEqual({
-      'edge.public': [open.id, revoked.id],
+      'edge.public': [open.id, brake.id, revoked.id],
       'sidecar.bibby.catalog-v1_0': [revoked.id],
-      'sidecar.bibby.catalog-v1_1': [open.id, revoked.id],
+      'sidecar.bibby.catalog-v1_1': [revoked.id],
     });
+  });
+
+  it('retires when it says that a breaker is closed, which is what none says too', () => {
+    const target = 'bibby/catalog-service@v1.1/10.0.0.9:9002';
+    const closed = decision({ type: 'breaker', target, state: 'closed' });
+    const { retired, snapshots } = run(canary, { standing: [closed], workloads: fleet });
+    expect(retired).toEqual([closed.id]);
+    expect(snapshots.get('edge.public')?.standing).toEqual([]);
   });
 });
 
