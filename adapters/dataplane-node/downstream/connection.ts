@@ -159,9 +159,13 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
     return !this.mustClose;
   }
 
-  write(text: string): void {
+  writeHead(text: string): void {
     this.writer.write(text);
     this.hasWritten = true;
+  }
+
+  writeText(text: string): void {
+    this.writer.write(text);
   }
 
   writeInformational(text: string): void {
@@ -170,6 +174,10 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
 
   writeRun(bytes: Buffer, start: number, end: number, chunked: boolean): void {
     this.writer.writeRun(bytes, start, end, chunked);
+  }
+
+  writeTrailers(lines: string): void {
+    this.writer.write(`0\r\n${lines}\r\n`);
   }
 
   flush(): void {
@@ -276,7 +284,7 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
 
   private readHead(bytes: Buffer, start: number, end: number): number {
     // An empty line before a request means nothing (RFC 9112 2.2).
-    if (bytes[start] === 13 && bytes[start + 1] === 10) return start + 2;
+    if (bytes[start] === 13 && start + 1 < end && bytes[start + 1] === 10) return start + 2;
     const { plan } = this.home;
     const { limits } = plan.first;
     const most = limits.maxHeaderBytes;
@@ -357,7 +365,7 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
     if (!body.done) return at;
     if (isWanted && this.state === State.Body) {
       this.state = State.Busy;
-      this.runner?.onRequestEnd();
+      this.runner?.onRequestEnd(body.trailers);
     } else if (this.state === State.Discard) this.awaitRequest();
     return at;
   }

@@ -1,4 +1,5 @@
 // The caller's side of one exchange, whatever protocol it speaks.
+import type { FieldSection } from '../http1/field-section.ts';
 import type { DownstreamRequest } from './request-view.ts';
 
 export interface Downstream {
@@ -14,11 +15,15 @@ export interface Downstream {
   readonly isFull: boolean;
   /** Asked once per answer. False: the connection closes after it, and the head has to say so. */
   keepsOpen(): boolean;
-  /** 102, 103: not yet the answer. */
+  /** 102, 103, spelled as HTTP/1.1: not yet the answer. */
   writeInformational(text: string): void;
-  /** Gathered until `flush`. */
-  write(text: string): void;
+  /** Head of the final answer, or of a 101, spelled as HTTP/1.1. Like the rest of it gathered until `flush`. */
+  writeHead(text: string): void;
+  /** A whole body as Latin-1 text, one character a byte. */
+  writeText(text: string): void;
   writeRun(bytes: Buffer, start: number, end: number, chunked: boolean): void;
+  /** After the last run of a body of unknown length: field lines, perhaps none. */
+  writeTrailers(lines: string): void;
   flush(): void;
   /** 100: the caller may send the body. */
   sendContinue(): void;
@@ -40,7 +45,7 @@ export interface Downstream {
 /** What the caller's side tells the exchange. */
 export interface RequestSink {
   onRequestBytes(bytes: Buffer, start: number, end: number): void;
-  onRequestEnd(): void;
+  onRequestEnd(trailers: FieldSection | undefined): void;
   onRequestPause(): void;
   onDownstreamDrain(): void;
   onDue(now: number): void;

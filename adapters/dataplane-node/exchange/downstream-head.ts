@@ -108,11 +108,11 @@ const dateOf = (nowMs: number): string => {
   return dateLine;
 };
 
-/** Head and body of a local reply in one piece, with the number of body bytes. */
+/** Head and body of a local reply, the body as Latin-1 text. */
 export const localReply = (
   reply: Respond,
   facts: LocalFacts,
-): { readonly text: string; readonly bytes: number } => {
+): { readonly head: string; readonly body: string } => {
   const { status } = reply;
   const hasNoBody = status < 200 || status === 204 || status === 304;
   const plain = reply.body ?? errorBody(reply.error, reply.reason, facts.requestId);
@@ -122,7 +122,7 @@ export const localReply = (
     hasNoBody || body === ''
       ? ''
       : `content-type: ${safeValue(reply.contentType ?? 'application/json')}\r\n`;
-  const text =
+  const head =
     `HTTP/1.1 ${status} ${phraseOf(status)}\r\n` +
     type +
     editLines(reply.headers) +
@@ -130,7 +130,6 @@ export const localReply = (
     dateOf(facts.nowMs) +
     (hasNoBody ? '' : `content-length: ${body.length}\r\n`) +
     connectionLine({ framing: { type: 'none' }, ...facts }) +
-    '\r\n' +
-    (facts.method === 'HEAD' ? '' : body);
-  return { text, bytes: facts.method === 'HEAD' ? 0 : body.length };
+    '\r\n';
+  return { head, body: facts.method === 'HEAD' ? '' : body };
 };

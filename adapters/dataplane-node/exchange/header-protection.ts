@@ -23,11 +23,15 @@ export class HeaderProtection {
 
   strip(head: RequestHead): Refusal | undefined {
     const { fields, nominated } = head;
-    for (let i = 0; i < fields.count; i++)
-      if (fields.kind(i) === Kind.Other && this.isProtected(fields, i)) fields.strike(i);
+    this.stripFields(fields);
     if (nominated?.some((name) => this.pipeline.isProtectedHeader(name)))
       return refusals.nomination;
     return undefined;
+  }
+
+  stripFields(fields: FieldSection): void {
+    for (let i = 0; i < fields.count; i++)
+      if (fields.kind(i) === Kind.Other && this.isProtected(fields, i)) fields.strike(i);
   }
 
   private isProtected(fields: FieldSection, index: number): boolean {

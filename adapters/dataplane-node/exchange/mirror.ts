@@ -71,7 +71,7 @@ export class Mirror extends Tries {
   }
 
   protected sendRequest(connection: ClientConnection): void {
-    connection.write(this.head);
+    connection.writeHead(this.head);
     connection.endRequest();
     connection.flush();
   }

@@ -66,10 +66,8 @@ export class ResponseWriter {
   end(trailers: FieldSection | undefined): void {
     if (this.held) this.passHeld(this.held.take());
     else if (this.framing.type === 'chunked')
-      this.downstream.write(
-        trailers && this.downstream.request.head.acceptsTrailers
-          ? `0\r\n${trailerLines(trailers)}\r\n`
-          : '0\r\n\r\n',
+      this.downstream.writeTrailers(
+        trailers && this.downstream.request.head.acceptsTrailers ? trailerLines(trailers) : '',
       );
   }
 
@@ -83,7 +81,7 @@ export class ResponseWriter {
   }
 
   private writeHead(framing: Framing): void {
-    this.downstream.write(
+    this.downstream.writeHead(
       downstreamHead(this.head, this.forward.exchange, {
         framing,
         minor: this.downstream.request.head.minor,

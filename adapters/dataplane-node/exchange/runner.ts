@@ -7,7 +7,7 @@ import type { FieldSection } from '../http1/field-section.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
 import type { ClientConnection } from '../upstream/client.ts';
 import type { ActiveView, PlaneContext } from './context.ts';
-import { informationalHead, localReply, switchingHead } from './downstream-head.ts';
+import { informationalHead, localReply, switchingHead, trailerLines } from './downstream-head.ts';
 import { FAILURES, type TryFailure } from './failures.ts';
 import { Mirror, mayMirror } from './mirror.ts';
 import { type Concluded, recordExchange } from './record.ts';
@@ -28,6 +28,8 @@ export class ExchangeRunner extends Tries implements RequestSink, Concluded {
   private readonly view: ActiveView;
   private response: ResponseWriter | undefined;
   private progressAt: number;
+  /** Of the request, as field lines. */
+  private trailers = '';
 
   constructor(context: PlaneContext, downstream: Downstream, requestId: string) {
     super(context);
@@ -67,15 +69,16 @@ export class ExchangeRunner extends Tries implements RequestSink, Concluded {
     if (reply.flag !== '') this.flag = reply.flag;
     this.status = reply.status;
     this.filterReply(reply);
-    const { text, bytes } = localReply(reply, {
+    const { head, body } = localReply(reply, {
       method: request.head.method,
       minor: request.head.minor,
       staysOpen: downstream.keepsOpen(),
       requestId: this.requestId,
       nowMs: this.context.clock.now(),
     });
-    this.responseBytes = bytes;
-    downstream.write(text);
+    this.responseBytes = body.length;
+    downstream.writeHead(head);
+    if (body !== '') downstream.writeText(body);
     this.finish(false);
   }
 
@@ -105,7 +108,11 @@ export class ExchangeRunner extends Tries implements RequestSink, Concluded {
       this.downstream.pauseRequest();
   }
 
-  onRequestEnd(): void {
+  onRequestEnd(trailers: FieldSection | undefined): void {
+    if (trailers) {
+      this.view.protection.stripFields(trailers);
+      this.trailers = trailerLines(trailers);
+    }
     if (this.phase === Phase.Waiting || this.phase === Phase.Responding) this.endRequest();
   }
 
@@ -197,7 +204,7 @@ export class ExchangeRunner extends Tries implements RequestSink, Concluded {
     this.routeDueAt = this.tryDueAt = NEVER;
     this.progressAt = this.context.deadlines.now;
     this.view.pipeline.respond(exchange, head);
-    downstream.write(switchingHead(head, exchange));
+    downstream.writeHead(switchingHead(head, exchange));
     if (end > start) this.onResponseBytes(bytes, start, end);
     downstream.flush();
     this.schedule();
@@ -218,7 +225,7 @@ export class ExchangeRunner extends Tries implements RequestSink, Concluded {
     const { head } = request;
     const { forward } = this;
     if (!forward) return;
-    connection.write(upstreamHead(request, forward, this.requestId, connection.isLastRequest));
+    connection.writeHead(upstreamHead(request, forward, this.requestId, connection.isLastRequest));
     if (head.contentLength === 0) {
       // After an Upgrade the connection is not free for others before the answer has been seen.
       if (!head.upgrades) connection.endRequest();
@@ -296,7 +303,7 @@ export class ExchangeRunner extends Tries implements RequestSink, Concluded {
   }
 
   private endRequest(): void {
-    if (this.isChunked) this.connection?.write('0\r\n\r\n');
+    if (this.isChunked) this.connection?.writeTrailers(this.trailers);
     this.connection?.endRequest();
   }
 

@@ -20,9 +20,11 @@ export interface ClientConnection {
   readonly isLastRequest: boolean;
   /** Too much is waiting to leave; `onUpstreamDrain` says when it has. */
   readonly isFull: boolean;
-  /** Gathered until `flush`. */
-  write(text: string): void;
+  /** Head of the request, spelled as HTTP/1.1. Like the rest of it gathered until `flush`. */
+  writeHead(text: string): void;
   writeRun(bytes: Buffer, start: number, end: number, chunked: boolean): void;
+  /** After the last run of a body of unknown length: field lines, perhaps none. */
+  writeTrailers(lines: string): void;
   endRequest(): void;
   flush(): void;
   /** Stop and go on reading the answer. */

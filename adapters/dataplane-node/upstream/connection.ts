@@ -95,12 +95,17 @@ export class UpstreamConnection extends Deadline implements StreamReader, Client
     client.onConnected(this, reused);
   }
 
-  write(text: string): void {
+  writeHead(text: string): void {
     this.writer.write(text);
   }
 
   writeRun(bytes: Buffer, start: number, end: number, chunked: boolean): void {
     this.writer.writeRun(bytes, start, end, chunked);
+  }
+
+  /** HTTP/1.1 servers get no trailers: some would take them for headers. */
+  writeTrailers(): void {
+    this.writer.write('0\r\n\r\n');
   }
 
   endRequest(): void {

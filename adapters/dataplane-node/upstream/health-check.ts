@@ -126,7 +126,7 @@ class EndpointCheck extends Deadline implements ConnectionOwner, UpstreamClient 
   onConnected(connection: ClientConnection): void {
     const { address } = this.endpoint;
     const host = address.includes(':') ? `[${address}]` : address;
-    connection.write(
+    connection.writeHead(
       `GET ${this.plan.path} HTTP/1.1\r\nhost: ${host}:${this.endpoint.port}\r\n` +
         'user-agent: weir-health-check\r\nconnection: close\r\n\r\n',
     );
