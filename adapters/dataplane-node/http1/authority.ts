@@ -16,8 +16,8 @@ export const hostOf = (authority: string): string | undefined => {
   if (match[2] !== undefined && Number(match[2]) > 65_535) return undefined;
   const port = match[2] === undefined ? 0 : match[2].length + 1;
   let host = authority.slice(0, authority.length - port).toLowerCase();
+  if (host.includes('..')) return undefined;
   if (host.endsWith('.')) host = host.slice(0, -1);
-  if (host === '' || host.includes('..')) return undefined;
   // Callers choose this text, so the cache is started over instead of growing.
   if (hosts.size >= MAX_CACHED) hosts.clear();
   hosts.set(authority, host);

@@ -10,8 +10,8 @@ const UNUSUAL = /[%\\;]|\/\/|\/\./;
 const BAD_ESCAPE = /%(?![0-9A-Fa-f]{2})|%00/;
 const ENCODED_SLASH = /%(?:2f|5c)/gi;
 const UNRESERVED = /^[A-Za-z0-9._~-]$/;
-/** `..;x` and `.;x`: some servers strip the parameter and then see a dot segment. */
-const DOT_PARAMETER = /(?:^|\/)\.{1,2};/;
+/** `..;x` and `.;x`, also with the semicolon encoded: some servers strip the parameter and then see a dot segment. */
+const DOT_PARAMETER = /(?:^|\/)\.{1,2}(?:;|%3B)/;
 
 const decodeUnreserved = (path: string): string =>
   path.replaceAll(/%[0-9A-Fa-f]{2}/g, (escape) => {

@@ -1,7 +1,7 @@
 // Differential: whatever bytes come in, the upstream sees at most what a strict reader of RFC 9112 would have seen.
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Message, readStrictly } from './strict-reader.ts';
+import { type Message, readStrictly } from '#test/strictness/strict-reader.ts';
 import { closeAll, ok, rawCaller, rawUpstream, startPlane, upstream, viewOf } from './support.ts';
 
 const smuggled = 'GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n';

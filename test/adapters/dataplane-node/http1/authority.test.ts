@@ -12,6 +12,7 @@ describe('the host of an authority', () => {
     ['', undefined],
     ['.', undefined],
     ['a..b', undefined],
+    ['a..', undefined],
     ['a@evil', undefined],
     ['a/../x', undefined],
     ['a,b', undefined],

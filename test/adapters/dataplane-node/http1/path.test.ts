@@ -44,6 +44,8 @@ describe('the canonical path', () => {
     ['/a/..;/b', undefined],
     ['/a/.;x=1/b', undefined],
     ['/a/%2e%2e;/b', undefined],
+    ['/a/..%3b/b', undefined],
+    ['/a/.%3Bx=1/b', undefined],
   ])('of %s is %s', (path, expected) => {
     expect(canonicalPath(path, policy())).toBe(expected);
   });
