@@ -41,6 +41,17 @@ export const begin = ({ context, event }: Asked): Change => {
 export const adopt = ({ context }: Asked): Change =>
   context.canary === undefined ? {} : { baseline: context.canary };
 
+/** What policy has taken over is on trial again, and has lost. */
+export const revive = ({ context }: Asked): Change =>
+  context.former === undefined
+    ? {}
+    : {
+        baseline: context.former,
+        planBaseline: context.plan.baseline,
+        canary: context.plan.baseline,
+        undone: context.plan.baseline,
+      };
+
 /** The policy has taken over: nothing is on trial. */
 export const settle = ({ context }: Asked): Change => ({
   baseline: context.plan.baseline,
@@ -101,7 +112,12 @@ const stepsFor = ({ plan, verdict }: RolloutContext): readonly number[] => {
   return [begin, ...smallSteps.filter((step) => step >= 2 * begin && step < first), ...plan.steps];
 };
 
-export const allTraffic = (): Change => ({ weight: 100, acked: false });
+export const allTraffic = ({ context }: Asked): Change => ({
+  weight: 100,
+  acked: false,
+  former: context.baseline,
+  undone: undefined,
+});
 export const noTraffic = (): Change => ({ weight: 0, acked: false });
 
 /** The clocks of step, soak and deadline do not run in a pause. */

@@ -110,13 +110,30 @@ export const isAnotherOrNamed = (asked: Asked): boolean =>
     asked.event.by !== undefined &&
     known(asked) !== currentBaseline(asked.context));
 
+/** The same where a version has just been promoted: the former one may be named again. */
+export const isAnotherThanPromoted = (asked: Asked): boolean => {
+  const canary = known(asked);
+  const { event, context } = asked;
+  if (canary === undefined || canary === context.canary) return false;
+  return canary !== context.baseline || (event.type === 'newRevision' && event.by !== undefined);
+};
+
+/** A promotion that policy has confirmed can still be undone. */
+export const hasFormer = ({ context: { former, baseline, plan } }: Asked): boolean =>
+  former !== undefined &&
+  former !== baseline &&
+  baseline === plan.baseline &&
+  plan.versions.includes(former);
+
 /** What serves now: a promoted version, until policy names another baseline. */
 export const currentBaseline = (context: RolloutContext): string =>
   context.plan.baseline === context.planBaseline ? context.baseline : context.plan.baseline;
 
 /** The policy itself now gives all traffic to the version that was on trial. */
 export const policyAgrees = ({ context }: Asked): boolean =>
-  context.canary !== undefined && context.plan.baseline === context.canary;
+  context.canary !== undefined &&
+  context.plan.baseline === context.canary &&
+  context.undone !== context.canary;
 
 /** The policy names a third version: what was compared is void. */
 export const policyMoved = (asked: Asked): boolean =>

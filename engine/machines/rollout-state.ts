@@ -30,7 +30,7 @@ export const readRolloutState = (
   value: unknown,
 ): { readonly state: RolloutState } | { readonly error: string } => {
   if (!isRecord(value)) return { error: 'rollout state is not an object' };
-  if (value['v'] !== 1)
+  if (value['v'] !== 1 && value['v'] !== 2)
     return { error: `rollout state of version ${String(value['v'])} is not understood` };
   if (!rolloutPhases.includes(value['phase'] as RolloutPhase))
     return { error: `rollout state has the unknown phase ${String(value['phase'])}` };
@@ -39,8 +39,13 @@ export const readRolloutState = (
   for (const [field, type] of Object.entries(shape))
     if (typeof context[field] !== type || context[field] === null)
       return { error: `rollout state has no ${field}` };
-  return { state: value as unknown as RolloutState };
+  return {
+    state: { ...value, v: 2, context: { ...added, ...context } } as unknown as RolloutState,
+  };
 };
+
+/** What version 1 did not have, as it is in a rollout that never used it. */
+const added: Partial<RolloutContext> = { former: undefined, undone: undefined };
 
 const active: ReadonlySet<RolloutPhase> = new Set([
   'initializing',

@@ -28,6 +28,18 @@ interface Command extends At {
   readonly why: string;
 }
 
+/** What an operator may order. */
+export const rolloutCommands = [
+  'promote',
+  'abort',
+  'pause',
+  'resume',
+  'retry',
+  'skip',
+  'undo',
+] as const;
+export type RolloutCommand = (typeof rolloutCommands)[number];
+
 export type RolloutEvent =
   /** A version was noticed; with `by`, an operator names it. */
   | (At & { readonly type: 'newRevision'; readonly canary: string } & Partial<Command>)
@@ -36,9 +48,7 @@ export type RolloutEvent =
   | (At & { readonly type: 'telemetryStale' })
   /** Every live agent enforces this weight (percent of the new version). */
   | (At & { readonly type: 'weightAcked'; readonly weight: number })
-  | (Command & {
-      readonly type: 'promote' | 'abort' | 'pause' | 'resume' | 'retry' | 'skip';
-    });
+  | (Command & { readonly type: RolloutCommand });
 
 export type RolloutEffect =
   | {
@@ -63,6 +73,10 @@ export interface RolloutContext {
   readonly planBaseline: string;
   /** The version on trial, or the last one that was. */
   readonly canary: string | undefined;
+  /** What served before the last promotion. */
+  readonly former: string | undefined;
+  /** Named by policy as the baseline, and taken back by an operator all the same. */
+  readonly undone: string | undefined;
   /** Percent; the plan's, and smaller ones before them where traffic is heavy. */
   readonly steps: readonly number[];
   /** From 1; 0 while the new version has no traffic yet. */
@@ -91,7 +105,7 @@ interface HistoryEntry {
 
 /** Persisted as JSON. */
 export interface RolloutState {
-  readonly v: 1;
+  readonly v: 2;
   readonly rollout: string;
   readonly phase: RolloutPhase;
   readonly context: Omit<RolloutContext, 'plan'>;

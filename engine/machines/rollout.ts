@@ -11,6 +11,7 @@ import {
   type RolloutEvent,
   type RolloutPhase,
   type RolloutState,
+  rolloutCommands,
 } from './rollout-types.ts';
 
 export type { RolloutEffect, RolloutEvent, RolloutPhase, RolloutState } from './rollout-types.ts';
@@ -37,12 +38,15 @@ const rollout = setup({
     isSettlingLong: guard.isSettlingLong,
     isAnother: guard.isAnother,
     isAnotherOrNamed: guard.isAnotherOrNamed,
+    isAnotherThanPromoted: guard.isAnotherThanPromoted,
+    hasFormer: guard.hasFormer,
     policyAgrees: guard.policyAgrees,
     policyMoved: guard.policyMoved,
   },
   actions: {
     begin: assign(change.begin),
     adopt: assign(change.adopt),
+    revive: assign(change.revive),
     settle: assign(change.settle),
     noteVerdict: assign(change.noteVerdict),
     noteReason: assign(change.noteReason),
@@ -85,6 +89,10 @@ const aborts = {
   target: 'rollingBack',
   actions: ['noteReason', announce('rollout.aborted')],
 } as const;
+const undoes = {
+  target: 'rollingBack',
+  actions: ['noteReason', announce('rollout.undone')],
+} as const;
 const pauses = {
   target: 'paused',
   actions: ['noteReason', announce('rollout.paused')],
@@ -112,7 +120,10 @@ export const rolloutMachine = rollout.createMachine({
   },
   states: {
     idle: {
-      on: { newRevision: { guard: 'isAnotherOrNamed', target: 'initializing' } },
+      on: {
+        newRevision: { guard: 'isAnotherOrNamed', target: 'initializing' },
+        undo: { ...undoes, guard: 'hasFormer', actions: ['revive', ...undoes.actions] },
+      },
     },
     initializing: {
       entry: [
@@ -246,14 +257,16 @@ export const rolloutMachine = rollout.createMachine({
           actions: [announce('rollout.promoted'), 'adopt'],
         },
         abort: aborts,
+        undo: undoes,
         tick: { guard: 'isSettlingLong', target: 'succeeded' },
       },
     },
     succeeded: {
       entry: [remember('succeeded'), announce('rollout.promoted')],
       on: {
-        newRevision: { guard: 'isAnotherOrNamed', target: 'initializing', actions: 'adopt' },
+        newRevision: { guard: 'isAnotherThanPromoted', target: 'initializing', actions: 'adopt' },
         abort: aborts,
+        undo: undoes,
       },
     },
     rollingBack: {
@@ -283,14 +296,7 @@ export interface Advanced {
   readonly refused?: string;
 }
 
-const commands: ReadonlySet<string> = new Set([
-  'promote',
-  'abort',
-  'pause',
-  'resume',
-  'retry',
-  'skip',
-]);
+const commands: ReadonlySet<string> = new Set(rolloutCommands);
 
 /** `persisted` is what this function returned before, or what `readRolloutState` made of stored JSON. Pure. */
 export const advanceRollout = (
@@ -307,25 +313,34 @@ export const advanceRollout = (
     return { state, effects: [], refused: refusal(state, event) };
   const [after, actions] = transition(rolloutMachine, before, event);
   const { plan: _, ...context } = after.context;
+  // Policy has named another baseline since: from now on its word counts again.
+  const undone = context.undone === plan.baseline ? context.undone : undefined;
   const effects = actions
     .filter((action: { readonly type: string }) => action.type === 'xstate.emit')
     .map(({ params }) => (params as unknown as { readonly event: RolloutEffect }).event);
-  return { state: { v: 1, rollout: plan.id, phase: after.value, context }, effects };
+  return {
+    state: { v: 2, rollout: plan.id, phase: after.value, context: { ...context, undone } },
+    effects,
+  };
 };
 
-const refusal = ({ phase, context }: RolloutState, { type }: RolloutEvent): string =>
-  type === 'skip' && context.step > 0 && context.step === context.steps.length
-    ? 'there is no step left to skip to; promote instead'
-    : `cannot ${type} while the rollout is ${phase}`;
+const refusal = ({ phase, context }: RolloutState, { type }: RolloutEvent): string => {
+  if (type === 'skip' && context.step > 0 && context.step === context.steps.length)
+    return 'there is no step left to skip to; promote instead';
+  if (type === 'undo' && phase === 'idle') return 'there is no promotion to undo';
+  return `cannot ${type} while the rollout is ${phase}`;
+};
 
 export const idleRollout = (plan: RolloutPlan): RolloutState => ({
-  v: 1,
+  v: 2,
   rollout: plan.id,
   phase: 'idle',
   context: {
     baseline: plan.baseline,
     planBaseline: plan.baseline,
     canary: undefined,
+    former: undefined,
+    undone: undefined,
     steps: plan.steps,
     step: 0,
     weight: 0,

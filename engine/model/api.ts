@@ -318,6 +318,18 @@ export const operations = {
     role: 'operator',
     request: rolloutRequest,
   },
+  'rollout.skip': {
+    method: 'POST',
+    path: '/v1/rollouts/skip',
+    role: 'operator',
+    request: rolloutRequest,
+  },
+  'rollout.undo': {
+    method: 'POST',
+    path: '/v1/rollouts/undo',
+    role: 'operator',
+    request: rolloutRequest,
+  },
 } as const satisfies Record<
   string,
   { method: 'GET' | 'POST'; path: string; role: Role; request: unknown }

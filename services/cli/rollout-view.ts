@@ -54,13 +54,16 @@ const arms = ({ arms: figures, baseline, canary }: RolloutStatus): string => {
 const evidence = ({ evidence: found }: RolloutStatus): string => {
   if (!found) return '';
   const { rollback, rollbackAt, promote, promoteAt, culprits, requestsNeeded } = found;
-  const needed = requestsNeeded === undefined ? '' : `, about ${requestsNeeded} more requests`;
+  const needed = promote >= promoteAt ? '' : `: not enough evidence${more(requestsNeeded)}`;
   const blame = culprits.length > 0 ? `  because of ${culprits.join(', ')}` : '';
   return (
     `evidence for promotion ${formatEvidence(promote)} of ${formatEvidence(promoteAt)}${needed}\n` +
     `evidence for rollback  ${formatEvidence(rollback)} of ${formatEvidence(rollbackAt)}${blame}\n`
   );
 };
+
+const more = (requests: number | undefined): string =>
+  requests === undefined ? '' : `, about ${requests} more requests needed`;
 
 const past = ({ history, startedMs }: RolloutStatus): string =>
   history

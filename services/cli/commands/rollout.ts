@@ -3,8 +3,9 @@ import { Command } from 'commander';
 import type { Operation, RolloutStatus } from '#engine/model/api.ts';
 import type { Client } from '../client.ts';
 import { CliError, exitCodes } from '../exit.ts';
-import { parseName } from '../names.ts';
+import { parseMs, parseName } from '../names.ts';
 import { isEnded, showRollouts } from '../rollout-view.ts';
+import { waitForRollout } from '../rollout-wait.ts';
 import { examples, type Session } from '../session.ts';
 import { watch } from '../watch.ts';
 
@@ -16,6 +17,7 @@ export const rolloutCommand = (session: Session): Command => {
       examples(
         ['weir rollout status --watch', 'weight, evidence and each step, live'],
         ['weir rollout abort bibby/catalog --reason "wrong build"', 'all traffic back at once'],
+        ['weir rollout undo bibby/catalog --reason "memory leak"', 'back after a promotion'],
       ),
     );
   rollout.addCommand(statusOf(session));
@@ -26,12 +28,21 @@ export const rolloutCommand = (session: Session): Command => {
 
 const steering = {
   start: 'Start a rollout of a version',
-  promote: 'Give the new version all traffic now',
+  promote: 'Give the new version all traffic now, whatever the evidence',
   abort: 'Give all traffic back to the baseline now',
   pause: 'Hold the weight where it is',
   resume: 'Go on after a pause',
+  skip: 'Take the next step now',
   retry: 'Try a rolled back or aborted version again',
+  undo: 'Take a promotion back: all traffic to the version before',
 } as const;
+
+interface SteerOptions {
+  readonly reason?: string;
+  readonly version?: string;
+  readonly wait?: true;
+  readonly timeout?: string;
+}
 
 const statusOf = (session: Session): Command =>
   new Command('status')
@@ -69,19 +80,39 @@ const steer = (session: Session, verb: keyof typeof steering, description: strin
     .description(description)
     .argument('[name]', 'NAME or NAMESPACE/NAME; may be left out when there is only one')
     .option('--reason <text>', 'why, for the history');
+  if (verb === 'promote') command.alias('promote-full');
   if (verb === 'start') command.option('--version <version>', 'the version to roll out');
+  if (verb === 'start' || verb === 'retry')
+    command
+      .option('--wait', 'until it is promoted (exit code 0) or not (1)')
+      .option('--timeout <duration>', 'how long --wait waits before exit code 5', '1h');
   return command
-    .addHelpText('after', examples([`weir rollout ${verb} bibby/catalog`, description]))
-    .action(async (text: string | undefined, options: { reason?: string; version?: string }) => {
+    .addHelpText(
+      'after',
+      examples(
+        [`weir rollout ${verb} bibby/catalog`, description],
+        ...(verb === 'start' ? [forPipelines] : []),
+      ),
+    )
+    .action(async (text: string | undefined, options: SteerOptions) => {
+      const { wait, timeout = '1h', ...words } = options;
+      const timeoutMs = parseMs(timeout);
       const client = session.client();
       const target = text
         ? parseName(text, session.options.namespace)
         : await onlyRollout(client, session.options.namespace);
       const operation: Operation = `rollout.${verb}`;
-      const answer = await client.call(operation, { ...target, ...options });
+      const answer = await client.call(operation, { ...target, ...words });
+      const [begun] = answer.rollouts;
+      if (wait && begun) return waitForRollout(session, client, begun, timeoutMs);
       session.print(answer, () => showRollouts(answer.rollouts, session));
     });
 };
+
+const forPipelines = [
+  'weir rollout start bibby/catalog --version v1.1 --wait --timeout 30m',
+  'for a pipeline: exit code 0 promoted, 1 rolled back, 5 neither in time',
+] as const;
 
 const onlyRollout = async (client: Client, namespace: string | undefined) => {
   const { rollouts } = await client.call('rollout.status', { namespace });

@@ -46,5 +46,7 @@ export const createHandlers = (
     'rollout.pause': rollouts.pause,
     'rollout.resume': rollouts.resume,
     'rollout.retry': rollouts.retry,
+    'rollout.skip': rollouts.skip,
+    'rollout.undo': rollouts.undo,
   };
 };

@@ -1,6 +1,8 @@
 // The operations on rollouts. Commands are the leader's; any replica can say how things stand.
 
 import type { StandingSet } from '#engine/compile/standing.ts';
+import { isActive } from '#engine/machines/rollout-state.ts';
+import type { RolloutCommand } from '#engine/machines/rollout-types.ts';
 import { rolloutStatus } from '#engine/machines/status.ts';
 import type { Caller, RolloutAnswer, RolloutRequest, RolloutStatus } from '#engine/model/api.ts';
 import type { StandingDecision } from '#engine/model/decision.ts';
@@ -22,8 +24,6 @@ export interface RolloutApiDeps {
   readonly time: Time;
 }
 
-type Command = 'promote' | 'abort' | 'pause' | 'resume' | 'retry';
-
 export const createRolloutApi = (deps: RolloutApiDeps) => {
   const { rollouts, leadership, time } = deps;
 
@@ -43,7 +43,7 @@ export const createRolloutApi = (deps: RolloutApiDeps) => {
   });
 
   const command =
-    (type: Command) =>
+    (type: RolloutCommand) =>
     async (caller: Caller, request: RolloutRequest): Promise<RolloutAnswer> => {
       const run = found(request);
       const why = request.reason ?? '';
@@ -54,6 +54,7 @@ export const createRolloutApi = (deps: RolloutApiDeps) => {
         await deps.ring.withdraw([splitId(run.plan)], `abort by ${caller.name}: ${why}`);
         return answer(run);
       }
+      if (type === 'undo') requireFormer(run, rollouts.announced(run.plan.service));
       await run.handle({ type, nowMs: time.now(), by: caller.name, why });
       return answer(run);
     };
@@ -70,11 +71,13 @@ export const createRolloutApi = (deps: RolloutApiDeps) => {
       );
     const before = run.record.machine;
     const why = request.reason ?? '';
+    // It was noticed before it was named: what is asked for is under way.
+    if (before.context.canary === canary && isActive(before)) return answer(run);
     await run.handle({ type: 'newRevision', canary, nowMs: time.now(), by: caller.name, why });
     if (run.record.machine.context.startedMs === before.context.startedMs)
       throw new EngineError(
         'ERR_ROLLOUT_STATE',
-        `${run.id}: cannot start ${canary} while the rollout is ${before.phase} and ${before.context.baseline} serves`,
+        `${run.id}: cannot start ${canary} while the rollout is ${before.phase} and ${serving(run)} serves`,
         { source: 'caller' },
       );
     return answer(run);
@@ -103,6 +106,8 @@ export const createRolloutApi = (deps: RolloutApiDeps) => {
     pause: command('pause'),
     resume: command('resume'),
     retry: command('retry'),
+    skip: command('skip'),
+    undo: command('undo'),
   };
 };
 
@@ -110,11 +115,24 @@ export const createRolloutApi = (deps: RolloutApiDeps) => {
 const isAskedFor = (id: string, { namespace, name }: RolloutRequest): boolean =>
   name === undefined || id === `${namespace ?? 'default'}/${name}`;
 
-const newest = ({ plan, id, record }: RolloutRun, announced: ReadonlySet<string>): string => {
-  const serving = record.machine.context.baseline;
-  const canary = plan.versions.findLast((name) => name !== serving && announced.has(name));
+const newest = (run: RolloutRun, announced: ReadonlySet<string>): string => {
+  const now = serving(run);
+  const canary = run.plan.versions.findLast((name) => name !== now && announced.has(name));
   if (canary !== undefined) return canary;
-  throw new EngineError('ERR_ROLLOUT_STATE', `${id}: nothing but ${serving} is running`, {
+  throw new EngineError('ERR_ROLLOUT_STATE', `${run.id}: nothing but ${now} is running`, {
+    source: 'caller',
+  });
+};
+
+const serving = ({ record: { machine } }: RolloutRun): string =>
+  (machine.phase === 'succeeded' ? machine.context.canary : undefined) ?? machine.context.baseline;
+
+/** All traffic to a version that nobody serves would be an outage. */
+const requireFormer = ({ record, id }: RolloutRun, announced: ReadonlySet<string>): void => {
+  const { phase, context } = record.machine;
+  const former = phase === 'idle' ? context.former : context.baseline;
+  if (former === undefined || announced.has(former)) return;
+  throw new EngineError('ERR_ROLLOUT_STATE', `${id}: ${former} is not running any more`, {
     source: 'caller',
   });
 };

@@ -7,7 +7,11 @@ import {
   readRolloutState,
   standingSplit,
 } from '#engine/machines/rollout-state.ts';
-import { type RolloutEvent, rolloutPhases } from '#engine/machines/rollout-types.ts';
+import {
+  type RolloutEvent,
+  rolloutCommands,
+  rolloutPhases,
+} from '#engine/machines/rollout-types.ts';
 import { rolloutStatus } from '#engine/machines/status.ts';
 import { inPhase, plan, run, told } from './rollout-fixtures.ts';
 
@@ -28,7 +32,7 @@ const events: fc.Arbitrary<(nowMs: number) => RolloutEvent> = fc.oneof(
           told(nowMs, changes as never, rollback),
     ),
   fc
-    .constantFrom('promote', 'abort', 'pause', 'resume', 'retry', 'skip' as const)
+    .constantFrom(...rolloutCommands)
     .map((type) => (nowMs: number) => ({ type, nowMs, ...who }) as RolloutEvent),
   fc.constantFrom('v1.1', 'v1.2').map((canary) => (nowMs: number) => ({
     type: 'newRevision' as const,
@@ -92,7 +96,7 @@ describe('a persisted rollout', () => {
     expect(error(through(good))).toBeUndefined();
     expect(error(null)).toMatch(/not an object/);
     expect(error('x')).toMatch(/not an object/);
-    expect(error({ ...good, v: 2 })).toMatch(/version 2/);
+    expect(error({ ...good, v: 3 })).toMatch(/version 3/);
     expect(error({ ...good, phase: 'dancing' })).toMatch(/unknown phase dancing/);
     expect(error({ ...good, context: undefined })).toMatch(/no context/);
     for (const field of ['baseline', 'steps', 'weight', 'trafficMs', 'history'])

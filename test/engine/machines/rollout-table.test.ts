@@ -1,0 +1,101 @@
+import { describe, expect, it } from 'vitest';
+import { advanceRollout, type RolloutEvent, rolloutMachine } from '#engine/machines/rollout.ts';
+import { type RolloutPhase, rolloutPhases } from '#engine/machines/rollout-types.ts';
+import { inPhase, plan, run, told, ways } from './rollout-fixtures.ts';
+
+const who = { by: 'alice', why: 'to see' };
+const late = 20_000;
+
+/** What may come, at a moment when every minimum time is over. */
+const events: Readonly<Record<string, (weight: number) => RolloutEvent>> = {
+  'another version': () => ({ type: 'newRevision', canary: 'v1.2', nowMs: late }),
+  'same version': () => ({ type: 'newRevision', canary: 'v1.1', nowMs: late }),
+  'same, by name': () => ({ type: 'newRevision', canary: 'v1.1', nowMs: late, ...who }),
+  'former, by name': () => ({ type: 'newRevision', canary: 'v1.0', nowMs: late, ...who }),
+  'verdict fail': () => told(late, { outcome: 'fail' }, 200),
+  'verdict pass': () => told(late, { outcome: 'pass', progress: 1 }),
+  'not enough yet': () => told(late),
+  'part of it': () => told(late, { progress: 0.4 }),
+  'verdict error': () => told(late, { outcome: 'error' }),
+  futile: () => told(late, { futile: true }),
+  suspicious: () => told(late, {}, 20),
+  'sick baseline': () => told(late, { baselineUnhealthy: true }),
+  'foreign verdict': () => told(late, { outcome: 'fail', canary: 'v0.9' }, 200),
+  tick: () => ({ type: 'tick', nowMs: late }),
+  'tick much later': () => ({ type: 'tick', nowMs: 40_000 }),
+  stale: () => ({ type: 'telemetryStale', nowMs: late }),
+  acked: (weight) => ({ type: 'weightAcked', weight, nowMs: late }),
+  'old ack': () => ({ type: 'weightAcked', weight: 77, nowMs: late }),
+  promote: () => ({ type: 'promote', nowMs: late, ...who }),
+  abort: () => ({ type: 'abort', nowMs: late, ...who }),
+  pause: () => ({ type: 'pause', nowMs: late, ...who }),
+  resume: () => ({ type: 'resume', nowMs: late, ...who }),
+  retry: () => ({ type: 'retry', nowMs: late, ...who }),
+  skip: () => ({ type: 'skip', nowMs: late, ...who }),
+  undo: () => ({ type: 'undo', nowMs: late, ...who }),
+};
+
+/** `.` stays, `!` is refused. */
+const table = `
+                 idle          initializing  progressing   holding       paused        inconclusive  promoting     succeeded     rollingBack   failed
+another version  initializing  initializing  initializing  initializing  .             initializing  initializing  initializing  initializing  initializing
+same version     initializing  .             .             .             .             .             .             .             .             .
+same, by name    initializing  .             .             .             .             .             .             .             .             initializing
+former, by name  .             .             .             .             .             .             .             initializing  .             .
+verdict fail     .             rollingBack   rollingBack   rollingBack   rollingBack   rollingBack   rollingBack   .             .             .
+verdict pass     .             progressing   .             progressing   .             .             .             .             .             .
+not enough yet   .             progressing   .             progressing   .             .             .             .             .             .
+part of it       .             progressing   .             progressing   .             .             .             .             .             .
+verdict error    .             .             holding       .             .             .             .             .             .             .
+futile           .             progressing   inconclusive  inconclusive  .             .             .             .             .             .
+suspicious       .             .             holding       .             .             .             .             .             .             .
+sick baseline    .             .             holding       .             .             .             .             .             .             .
+foreign verdict  .             .             .             .             .             .             .             .             .             .
+tick             .             .             .             .             .             .             .             .             .             .
+tick much later  .             .             .             .             .             .             succeeded     .             failed        .
+stale            .             .             holding       .             .             .             .             .             .             .
+acked            .             .             .             .             .             .             succeeded     .             failed        .
+old ack          .             .             .             .             .             .             .             .             .             .
+promote          !             promoting     promoting     promoting     promoting     promoting     !             !             !             !
+abort            !             rollingBack   rollingBack   rollingBack   rollingBack   rollingBack   rollingBack   rollingBack   !             !
+pause            !             paused        paused        paused        !             !             !             !             !             !
+resume           !             !             !             !             progressing   progressing   !             !             !             !
+retry            !             !             !             !             !             !             !             !             !             initializing
+skip             !             !             progressing   progressing   !             !             !             !             !             !
+undo             !             !             !             !             !             !             rollingBack   rollingBack   !             !
+`;
+
+const [head = '', ...rows] = table.trim().split('\n');
+const phases = head.trim().split(/\s+/) as RolloutPhase[];
+const cells = rows.flatMap((row) => {
+  const event = row.slice(0, 17).trim();
+  return row
+    .slice(17)
+    .trim()
+    .split(/\s+/)
+    .map((after, at) => ({ event, before: phases[at] as RolloutPhase, after }));
+});
+
+describe('every phase meets every event', () => {
+  it('leaves none out', () => {
+    expect([...phases].sort()).toEqual([...rolloutPhases].sort());
+    expect(Object.keys(rolloutMachine.states).sort()).toEqual([...rolloutPhases].sort());
+    expect(rows.map((row) => row.slice(0, 17).trim())).toEqual(Object.keys(events));
+    const types = new Set(Object.values(events).map((make) => make(0).type));
+    expect([...types].sort()).toEqual([...rolloutMachine.events].sort());
+  });
+
+  it.each(Object.entries(ways))('%s is reached', (phase, way) => {
+    expect(run(way).phase).toBe(phase);
+  });
+
+  it.each(cells)('$before, $event: $after', ({ event, before, after }) => {
+    const state = inPhase(before);
+    const make = events[event];
+    if (!make) throw new Error(`no event ${event}`);
+    const result = advanceRollout(state, plan, make(state.context.weight));
+    expect(result.state.phase).toBe(after === '.' || after === '!' ? before : after);
+    expect(result.refused !== undefined).toBe(after === '!');
+    if (after === '!') expect(result).toMatchObject({ state, effects: [] });
+  });
+});
