@@ -152,10 +152,10 @@ const addSeries = (generation: Generation, series: readonly Series[]): Generatio
 });
 
 const addRules = (rules: readonly string[], series: readonly Series[]): readonly string[] => {
-  const added = [...new Set(series.map(({ rule }) => rule))].filter(
-    (rule) => !rules.includes(rule),
-  );
-  return added.length === 0 ? rules : [...rules, ...added].slice(0, rulesKnown);
+  const isNew = ({ rule }: Series): boolean => !rules.includes(rule);
+  if (rules.length >= rulesKnown || !series.some(isNew)) return rules;
+  const added = new Set(series.filter(isNew).map(({ rule }) => rule));
+  return [...rules, ...added].slice(0, rulesKnown);
 };
 
 const refine = (state: BaselineState, before: number): BaselineState => {

@@ -14,12 +14,17 @@ export interface Counts {
 /** Alternatives of a test, relative to its null boundary, with prior weights that add up to 1. */
 export interface Grid {
   readonly ratios: readonly number[];
+  readonly logRatios: readonly number[];
   readonly logWeights: readonly number[];
 }
 
 const gridOf = (ratios: readonly number[], weights: readonly number[]): Grid => {
   const total = weights.reduce((sum, weight) => sum + weight, 0);
-  return { ratios, logWeights: weights.map((weight) => Math.log(weight / total)) };
+  return {
+    ratios,
+    logRatios: ratios.map(Math.log),
+    logWeights: weights.map((weight) => Math.log(weight / total)),
+  };
 };
 
 /** Alternatives "worse than the boundary", as multiples of it; more weight where regressions mostly are. */
@@ -71,7 +76,11 @@ export const logSum = (logs: ArrayLike<number>): number => {
   for (let at = 0; at < logs.length; at += 1) top = Math.max(top, logs[at] ?? top);
   if (top === Number.NEGATIVE_INFINITY) return top;
   let sum = 0;
-  for (let at = 0; at < logs.length; at += 1) sum += Math.exp((logs[at] ?? top) - top);
+  for (let at = 0; at < logs.length; at += 1) {
+    const below = (logs[at] ?? top) - top;
+    // What is smaller by so much adds nothing that a double could hold.
+    if (below > -40) sum += Math.exp(below);
+  }
   return top + Math.log(sum);
 };
 
@@ -87,17 +96,24 @@ export const mix = (logs: readonly number[], grid: Grid, dispersion: number): nu
  * not be kept apart.
  */
 export const mixAbsolute = (
-  { requests, bad }: { readonly requests: number; readonly bad: number },
+  sums: { readonly requests: number; readonly bad: number },
   bound: number,
   grid: Grid,
   dispersion: number,
-): number =>
-  mixed(grid, (at) => {
-    const multiple = grid.ratios[at] ?? 1;
-    // A rate above 1 is no alternative.
-    if (multiple * bound > 1) return Number.NEGATIVE_INFINITY;
-    return (bad * Math.log(multiple) - (multiple - 1) * bound * requests) / dispersion;
-  });
+): number => mixed(grid, (at) => logAbsolute(sums, bound, grid, at) / dispersion);
+
+/** What the sums say for one alternative of the grid. */
+export const logAbsolute = (
+  { requests, bad }: { readonly requests: number; readonly bad: number },
+  bound: number,
+  { ratios, logRatios }: Grid,
+  at: number,
+): number => {
+  const multiple = ratios[at] ?? 1;
+  // A rate above 1 is no alternative.
+  if (multiple * bound > 1) return Number.NEGATIVE_INFINITY;
+  return bad * (logRatios[at] ?? 0) - (multiple - 1) * bound * requests;
+};
 
 const mixed = ({ logWeights }: Grid, log: (at: number) => number): number => {
   const logs = new Float64Array(logWeights.length);

@@ -1,6 +1,6 @@
 // Combines the tests of all metrics. Their dependence is unknown, so e-values are averaged with fixed weights for
 // rollback, and every metric must be proven by itself for promotion.
-import { below, betterThan, logSum, mix, mixAbsolute, worse } from './e-process.ts';
+import { below, betterThan, logAbsolute, logSum, mix, mixAbsolute, worse } from './e-process.ts';
 import { marginsOf } from './margins.ts';
 import {
   type AnalysisState,
@@ -80,35 +80,66 @@ const ruleShares = (known: number) =>
 const dispersionOf = (dispersion: Dispersion, metric: string): number =>
   isErrors(metric) ? dispersion.errors : dispersion[metric as keyof Dispersion];
 
+/** What was worked out last for these very sums: most metrics get nothing new between two judgements. */
+const known = new WeakMap<TestSums, { readonly phi: number; readonly evidence: number }>();
+
 const rollbackEvidence = (state: AnalysisState, metric: string): number => {
-  const sums = state.tests[metric] ?? noSums;
+  const sums = state.tests[metric];
   // Nothing bad at the canary: zero is a valid lower bound of the e-value, and cheap.
-  if (sums.all.bad === 0) return Number.NEGATIVE_INFINITY;
+  if (!sums || sums.all.bad === 0) return Number.NEGATIVE_INFINITY;
   const phi = dispersionOf(state.dispersion, metric);
+  const old = known.get(sums);
+  if (old?.phi === phi) return old.evidence;
   const { maxRate } = marginsOf(state.plan.analysis, metric);
-  const relative = withRestarts(sums, ({ up }) => mix(up, worse, phi));
-  if (maxRate === 0) return relative;
+  const relative = withRestarts(sums, ({ up }, at) => (up[at] ?? 0) / phi);
   // Above the ratio and above the rate: both must be proven.
-  return Math.min(
-    relative,
-    withRestarts(sums, (tally) => mixAbsolute(tally, maxRate, worse, phi)),
-  );
+  const evidence =
+    maxRate === 0
+      ? relative
+      : Math.min(
+          relative,
+          withRestarts(sums, (tally, at) => logAbsolute(tally, maxRate, worse, at) / phi),
+        );
+  known.set(sums, { phi, evidence });
+  return evidence;
 };
 
-/** Half of the weight on the whole history, half on copies that began later, so that old good data cannot hide a late onset. */
-const withRestarts = ({ all, segments }: TestSums, evidence: (sums: Sums) => number): number => {
-  const logs = [Math.log(0.5) + evidence(all)];
+const worseLogs = new Float64Array((copiesKept + 1) * worse.ratios.length);
+
+/**
+ * Half of the weight on the whole history, half on copies that began later, so that old good data cannot hide a late
+ * onset. `log` is what a tally says for an alternative of the grid.
+ */
+const withRestarts = (
+  { all, segments }: TestSums,
+  log: (sums: Sums, alternative: number) => number,
+): number => {
+  let used = 0;
+  const add = (sums: Sums, share: number): void => {
+    const logShare = Math.log(share);
+    for (let at = 0; at < worse.ratios.length; at += 1) {
+      worseLogs[used] = logShare + (worse.logWeights[at] ?? 0) + log(sums, at);
+      used += 1;
+    }
+  };
+  add(all, 0.5);
   let since: Sums = noSums.all;
-  for (const { segment, ...sums } of segments.slice(-copiesKept).reverse()) {
-    since = {
-      requests: since.requests + sums.requests,
-      bad: since.bad + sums.bad,
-      up: since.up.length === 0 ? sums.up : since.up.map((value, at) => value + (sums.up[at] ?? 0)),
-    };
-    logs.push(Math.log(0.5 / (segment * (segment + 1))) + evidence(since));
+  for (let at = segments.length - 1; at >= 0 && at >= segments.length - copiesKept; at -= 1) {
+    const one = segments[at];
+    if (!one) break;
+    since = join(since, one);
+    // Nothing bad since then: leaving the copy out only loses evidence.
+    if (since.bad > 0) add(since, 0.5 / (one.segment * (one.segment + 1)));
   }
-  return logSum(logs);
+  return logSum(worseLogs.subarray(0, used));
 };
+
+const join = (later: Sums, earlier: Sums): Sums => ({
+  requests: later.requests + earlier.requests,
+  bad: later.bad + earlier.bad,
+  up:
+    later.up.length === 0 ? earlier.up : later.up.map((value, at) => value + (earlier.up[at] ?? 0)),
+});
 
 const promotionEvidence = (state: AnalysisState, metric: string): number | undefined => {
   const { promote } = marginsOf(state.plan.analysis, metric);

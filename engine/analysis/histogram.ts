@@ -10,21 +10,28 @@ export const upperEdge = (index: number): number => 2 ** ((index + 1) / 8);
 const lowest = -160;
 const highest = 200;
 
+/** Scratch of `merge`, all zero between calls. */
+const counts = new Float64Array(highest - lowest + 1);
+
 export const merge = (...histograms: readonly Histogram[]): Histogram => {
-  const counts = new Float64Array(highest - lowest + 1);
   let zero = 0;
   let sum = 0;
+  let first = counts.length;
+  let last = -1;
   for (const one of histograms) {
     zero += one.zero;
     sum += one.sum;
     for (let at = 0; at < one.buckets.length; at += 2) {
       const index = Math.min(highest, Math.max(lowest, one.buckets[at] ?? 0)) - lowest;
       counts[index] = (counts[index] ?? 0) + (one.buckets[at + 1] ?? 0);
+      if (index < first) first = index;
+      if (index > last) last = index;
     }
   }
   const buckets: number[] = [];
-  for (let index = 0; index < counts.length; index += 1) {
+  for (let index = first; index <= last; index += 1) {
     const count = counts[index] ?? 0;
+    counts[index] = 0;
     if (count > 0) buckets.push(index + lowest, count);
   }
   return { zero, buckets, sum };

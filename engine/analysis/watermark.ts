@@ -30,6 +30,7 @@ export const admit = (
 };
 
 const advance = (mark: Mark, sequence: number): Mark => {
+  if (mark.seen.length === 0 && sequence === mark.low + 1) return { ...mark, low: sequence };
   const seen = [...mark.seen, sequence].sort((a, b) => a - b);
   let low = Math.max(mark.low, (seen.at(-1) ?? 0) - reorderWindow);
   let done = 0;

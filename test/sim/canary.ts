@@ -10,7 +10,8 @@ import { type Scenario, scenarios } from './scenarios.ts';
 import type { Task } from './worker.ts';
 
 const usage = `npm run sim:canary -- [options]
-  --runs N        runs per cell of a good version (default 200); a bad version has half, Kayenta a fifth, at least 20
+  --runs N        runs per cell of the goal table (default 200); scenarios beside it have a fifth, the other judges
+                  a tenth, at least 20 each
   --seed N        default 20261123
   --only TEXT     only scenarios whose name contains the text
   --rate N        only this many requests per second (50, 500 or 5000)
@@ -30,11 +31,12 @@ const { values: options } = parseArgs({
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
-const judgesOf = ({ hasRivals, truth }: Scenario): readonly Judge[] => {
+const judgesOf = ({ hasRivals, truth }: Scenario, rate: number): readonly Judge[] => {
   if (options.judge) return judges.filter((judge) => judge === options.judge);
   if (!hasRivals) return ['weir'];
-  // Fixed steps differ from automatic ones in exposure only.
-  return truth === 'bad' ? judges : judges.filter((judge) => judge !== 'weir-steps');
+  // Fixed steps differ from automatic ones where traffic is heavy, and in exposure only.
+  const hasSteps = truth === 'bad' && rate > 50;
+  return hasSteps ? judges : judges.filter((judge) => judge !== 'weir-steps');
 };
 
 const cells: readonly Cell[] = scenarios
@@ -43,18 +45,19 @@ const cells: readonly Cell[] = scenarios
     scenario.rates
       .filter((rate) => !options.rate || Number(options.rate) === rate)
       .flatMap((rate) =>
-        judgesOf(scenario).map((judge) => ({ scenario: scenario.name, rate, judge })),
+        judgesOf(scenario, rate).map((judge) => ({ scenario: scenario.name, rate, judge })),
       ),
   );
 
 const runsOf = ({ scenario, judge }: Cell): number => {
   const runs = Number(options.runs);
-  const isGood = scenarios.find(({ name }) => name === scenario)?.truth === 'good';
-  const share = judge === 'kayenta' ? 5 : isGood ? 1 : 2;
-  return Math.max(20, Math.round(runs / share));
+  const isGoal = scenarios.find(({ name }) => name === scenario)?.isGoal === true;
+  const share = judge === 'weir' ? (isGoal ? 1 : 5) : 10;
+  return Math.max(Math.min(20, runs), Math.round(runs / share));
 };
 
-const chunk = 10;
+/** Whole pasts (see cells.ts), so that each is worked out once. */
+const chunk = 20;
 
 /** All cells over all cores; results come back by cell. */
 const runAll = async (): Promise<ReadonlyMap<Cell, readonly Run[]>> => {

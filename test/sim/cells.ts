@@ -1,10 +1,12 @@
 // One cell: one scenario at one rate under one judge, many runs, and what they come to.
+import type { BaselineState } from '#engine/analysis/analysis.ts';
 import { runFlagger } from './flagger.ts';
 import { runKayenta } from './kayenta.ts';
 import { createChance, seedOf } from './random.ts';
 import type { Run } from './run.ts';
 import { type Scenario, scenarios } from './scenarios.ts';
-import { planOf, runWeir } from './weir-run.ts';
+import { learn, planOf, runWeir } from './weir-run.ts';
+import type { World } from './world.ts';
 
 export const judges = [
   'weir',
@@ -49,22 +51,51 @@ export const scenarioNamed = (name: string): Scenario => {
   return found;
 };
 
+/** So many rollouts in a row begin from the same past: most of the time is spent on the past. */
+const runsPerPast = 4;
+
+interface Past {
+  readonly key: string;
+  readonly world: World;
+  readonly learnt: () => BaselineState | undefined;
+}
+
+let last: Past | undefined;
+
+const pastOf = (scenario: string, rate: number, seed: number): Past => {
+  const key = [scenario, rate, seed].join('|');
+  if (last?.key === key) return last;
+  const chance = createChance(seedOf(seed, scenario, rate, 'past'));
+  const world = scenarioNamed(scenario).world(rate, chance);
+  let learnt: { readonly state: BaselineState | undefined } | undefined;
+  last = {
+    key,
+    world,
+    learnt: () => {
+      learnt ??= { state: learn(world, chance) };
+      return learnt.state;
+    },
+  };
+  return last;
+};
+
 export const runCell = ({ scenario, rate, judge }: Cell, seed: number, run: number): Run => {
-  const { world, plan } = scenarioNamed(scenario);
+  const { plan } = scenarioNamed(scenario);
+  const past = seedOf(seed, scenario, Math.floor(run / runsPerPast));
+  const { world, learnt } = pastOf(scenario, rate, past);
   // The judge is no part of the seed: all judges see the same chance.
   const chance = createChance(seedOf(seed, scenario, rate, run));
-  const drawn = world(rate, chance);
   switch (judge) {
     case 'weir':
-      return runWeir(drawn, planOf(plan), chance);
+      return runWeir(world, planOf(plan), learnt(), chance);
     case 'weir-steps':
-      return runWeir(drawn, planOf({ ...plan, ramp: 'steps' }), chance);
+      return runWeir(world, planOf({ ...plan, ramp: 'steps' }), learnt(), chance);
     case 'kayenta':
-      return runKayenta(drawn, chance);
+      return runKayenta(world, chance);
     case 'flagger-1m':
     case 'flagger-10s':
     case 'flagger-tuned':
-      return runFlagger(drawn, flagger[judge], chance);
+      return runFlagger(world, flagger[judge], chance);
   }
 };
 

@@ -1,11 +1,11 @@
 // Latencies as bucket weights of the telemetry's own histogram: drawing a bucket is drawing a latency.
-import { aliasTable } from './random.ts';
+import { aliasTable, type Chance } from './random.ts';
 
 export const buckets = 120;
 
 export interface LatencyModel {
-  /** Bucket index from a uniform number. */
-  readonly draw: (uniform: number) => number;
+  /** Adds the buckets of so many requests to `counts`. */
+  readonly draw: (chance: Chance, requests: number, counts: Int32Array) => void;
 }
 
 const median = 50;
@@ -22,7 +22,45 @@ const modelOf = (faster: (ms: number) => number): LatencyModel => {
     const weight = faster(2 ** ((at + 1) / 8)) - faster(2 ** (at / 8));
     return Math.max(0, weight);
   });
-  return { draw: aliasTable(weights) };
+  const draw = aliasTable(weights);
+  const ends = reversedSums(weights);
+  return {
+    draw: (chance, requests, counts) => {
+      if (requests > manyRequests) return split(chance, requests, { weights, ends, counts });
+      for (let left = requests; left > 0; left -= 1) {
+        const bucket = draw(chance.uniform());
+        counts[bucket] = (counts[bucket] ?? 0) + 1;
+      }
+    },
+  };
+};
+
+/** From so many on, bucket after bucket takes its share of what is left, instead of request after request its bucket. */
+const manyRequests = 2000;
+
+const split = (
+  chance: Chance,
+  requests: number,
+  { weights, ends, counts }: { weights: readonly number[]; ends: Float64Array; counts: Int32Array },
+): void => {
+  let left = requests;
+  for (let at = 0; at < weights.length && left > 0; at += 1) {
+    const rest = ends[at] ?? 0;
+    const weight = weights[at] ?? 0;
+    const count = weight >= rest ? left : chance.binomial(left, weight / rest);
+    counts[at] = (counts[at] ?? 0) + count;
+    left -= count;
+  }
+};
+
+const reversedSums = (weights: readonly number[]): Float64Array => {
+  const sums = new Float64Array(weights.length);
+  let sum = 0;
+  for (let at = weights.length - 1; at >= 0; at -= 1) {
+    sum += weights[at] ?? 0;
+    sums[at] = sum;
+  }
+  return sums;
 };
 
 export const usual = modelOf(fasterThan);

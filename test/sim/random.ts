@@ -3,6 +3,7 @@ export interface Chance {
   /** Uniform in [0, 1). */
   readonly uniform: () => number;
   readonly poisson: (mean: number) => number;
+  readonly binomial: (trials: number, share: number) => number;
   /** Geometric from 1 on, with this mean. */
   readonly geometric: (mean: number) => number;
   readonly normal: () => number;
@@ -49,9 +50,24 @@ export const createChance = (seed: number): Chance => {
     const value = mean + Math.sqrt(mean) * normal() + (1 - 1 / (4 * mean)) / 6;
     return Math.max(0, Math.round(value - 1 / 6));
   };
+  /** Counts successes by the gaps between them; large means by the normal approximation. */
+  const binomial = (trials: number, share: number): number => {
+    if (share <= 0 || trials <= 0) return 0;
+    if (share > 0.5) return trials - binomial(trials, 1 - share);
+    if (trials * share > 30) {
+      const mean = trials * share;
+      const value = Math.round(mean + Math.sqrt(mean * (1 - share)) * normal());
+      return Math.min(trials, Math.max(0, value));
+    }
+    const log = Math.log1p(-share);
+    let count = 0;
+    for (let at = gap(log); at < trials; at += 1 + gap(log)) count += 1;
+    return count;
+  };
+  const gap = (log: number): number => Math.floor(Math.log(1 - uniform()) / log);
   const geometric = (mean: number): number =>
     mean <= 1 ? 1 : 1 + Math.floor(Math.log(1 - uniform()) / Math.log(1 - 1 / mean));
-  return { uniform, poisson, geometric, normal };
+  return { uniform, poisson, binomial, geometric, normal };
 };
 
 /** Draws an index by weight in constant time (Walker's alias method). */

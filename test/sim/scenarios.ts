@@ -60,25 +60,23 @@ const dependencyOutage = (rate: number, chance: Chance): World => {
 };
 
 /** Each user asks every twenty seconds on average, some far more often; 3 % of them get most of the errors. */
-const users =
-  (rate: number) =>
-  (chance: Chance): readonly User[] => {
-    const all = Array.from({ length: rate * 20 }, (_, at) => ({
-      rate: Math.exp(chance.normal()),
-      errors: chance.uniform() < 0.03 ? 0.1 : 0.002,
-      bucket: chance.uniform(),
-      endpoint: at % endpoints,
-    }));
-    const total = all.reduce((sum, user) => sum + user.rate, 0);
-    return all.map((user) => ({ ...user, rate: (user.rate * rate) / total }));
-  };
+const users = (rate: number, chance: Chance): readonly User[] => {
+  const all = Array.from({ length: rate * 20 }, (_, at) => ({
+    rate: Math.exp(chance.normal()),
+    errors: chance.uniform() < 0.03 ? 0.1 : 0.002,
+    bucket: chance.uniform(),
+    endpoint: at % endpoints,
+  }));
+  const total = all.reduce((sum, user) => sum + user.rate, 0);
+  return all.map((user) => ({ ...user, rate: (user.rate * rate) / total }));
+};
 
 const sticky =
   (more: number) =>
-  (rate: number): World => ({
+  (rate: number, chance: Chance): World => ({
     rate: () => rate,
     errors: (arm: Arm) => (arm === 'canary' ? more : 0),
-    users: users(rate),
+    users: users(rate, chance),
   });
 
 const fourAgents = [{ skew: 0 }, { skew: 0 }, { skew: 0 }, { skew: 0 }];

@@ -46,9 +46,14 @@ export const planOf = (changes: Partial<RolloutPlan> = {}): RolloutPlan => ({
   ...changes,
 });
 
-export const runWeir = (world: World, plan: RolloutPlan, chance: Chance): Run => {
+export const runWeir = (
+  world: World,
+  plan: RolloutPlan,
+  learnt: BaselineState | undefined,
+  chance: Chance,
+): Run => {
   const { second } = createWorld(world, chance);
-  const loop = createLoop(plan, learn(second));
+  const loop = createLoop(plan, learnt);
   const underWay: number[] = [];
   let weight = 0;
   let exposed = 0;
@@ -100,7 +105,9 @@ const createLoop = (plan: RolloutPlan, learnt: BaselineState | undefined) => {
   };
 };
 
-const learn = (second: ReturnType<typeof createWorld>['second']): BaselineState | undefined => {
+/** What Weir knows of the old version after ten minutes without a rollout. */
+export const learn = (world: World, chance: Chance): BaselineState | undefined => {
+  const { second } = createWorld(world, chance);
   let learnt: BaselineState | undefined;
   const of = { service, version: versions.baseline };
   for (let t = -learnSeconds; t < 0; t += 1)

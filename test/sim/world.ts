@@ -1,7 +1,7 @@
 // The simulated service: what each version answers in each second, as the samples that agents would send.
-import type { Sample, Series } from '#engine/model/telemetry.ts';
+import type { Histogram, Sample, Series } from '#engine/model/telemetry.ts';
 import { buckets, type LatencyModel, usual } from './latency.ts';
-import type { Chance } from './random.ts';
+import { aliasTable, type Chance } from './random.ts';
 
 export type Arm = 'baseline' | 'canary';
 export const versions: Readonly<Record<Arm, string>> = { baseline: 'v1.0', canary: 'v1.1' };
@@ -23,7 +23,7 @@ export interface World {
   /** Share of samples that never arrive. */
   readonly loss?: number;
   /** Fixed users, each always with the same version and with its own rate and error share. */
-  readonly users?: (chance: Chance) => readonly User[];
+  readonly users?: readonly User[];
 }
 
 export interface User {
@@ -50,7 +50,8 @@ const emptyTally = (): Tally => ({ requests: 0, errors: 0, latency: new Int32Arr
 
 export const createWorld = (world: World, chance: Chance) => {
   const agents = world.agents ?? [{ skew: 0 }];
-  const users = world.users?.(chance);
+  const all = world.users;
+  const users = all && { all, draw: aliasTable(all.map((user) => user.rate)) };
   let sequence = 0;
   return {
     /** One second at `weight` percent. `startMs` is the true time. */
@@ -97,13 +98,14 @@ const agentSeries = (world: World, span: Span): readonly Series[] => {
     const share = arm === 'canary' ? weight / 100 : 1 - weight / 100;
     if (share <= 0) continue;
     const mean = (world.rate(t) * share) / endpoints / agents;
-    const model = world.latency?.(arm, t) ?? usual;
+    const counts: Count[] = [];
     for (let endpoint = 0; endpoint < endpoints; endpoint += 1) {
       const failing = world.errors(arm, endpoint, t);
       const errors = drawErrors(chance, mean * failing, world.clusterSize ?? 1);
       const requests = errors + chance.poisson(mean * (1 - failing));
-      if (requests > 0) series.push(oneSeries(span, { arm, endpoint, requests, errors, model }));
+      if (requests > 0) counts.push({ endpoint, requests, errors });
     }
+    addArm(series, span, { arm, counts, model: world.latency?.(arm, t) ?? usual });
   }
   return series;
 };
@@ -116,65 +118,81 @@ const drawErrors = (chance: Chance, mean: number, clusterSize: number): number =
   return errors;
 };
 
-const userSeries = (world: World, users: readonly User[], span: Span): readonly Series[] => {
+/** Who asks is drawn by the users' rates; users keep their version. */
+const userSeries = (
+  world: World,
+  { all, draw }: { all: readonly User[]; draw: (uniform: number) => number },
+  span: Span,
+): readonly Series[] => {
   const { chance, t, weight, agents } = span;
-  const counts = new Map<
-    string,
-    { arm: Arm; endpoint: number; requests: number; errors: number }
-  >();
-  for (const user of users) {
-    const requests = chance.poisson(user.rate / agents);
-    if (requests === 0) continue;
+  const counts = { baseline: new Map<number, Count>(), canary: new Map<number, Count>() };
+  for (let left = chance.poisson(world.rate(t) / agents); left > 0; left -= 1) {
+    const user = all[draw(chance.uniform())];
+    if (!user) continue;
     const arm = user.bucket * 100 < weight ? 'canary' : 'baseline';
-    const key = `${arm}${user.endpoint}`;
-    const count = counts.get(key) ?? { arm, endpoint: user.endpoint, requests: 0, errors: 0 };
-    count.requests += requests;
-    for (let one = 0; one < requests; one += 1)
-      if (chance.uniform() < user.errors + world.errors(arm, user.endpoint, t)) count.errors += 1;
-    counts.set(key, count);
+    const { endpoint } = user;
+    const count = counts[arm].get(endpoint) ?? { endpoint, requests: 0, errors: 0 };
+    count.requests += 1;
+    if (chance.uniform() < user.errors + world.errors(arm, endpoint, t)) count.errors += 1;
+    counts[arm].set(endpoint, count);
   }
-  return [...counts.values()].map((count) =>
-    oneSeries(span, { ...count, model: world.latency?.(count.arm, t) ?? usual }),
-  );
+  const series: Series[] = [];
+  for (const arm of ['baseline', 'canary'] as const)
+    addArm(series, span, {
+      arm,
+      counts: [...counts[arm].values()],
+      model: world.latency?.(arm, t) ?? usual,
+    });
+  return series;
 };
 
-const scratch = new Int32Array(buckets);
+interface Count {
+  readonly endpoint: number;
+  requests: number;
+  errors: number;
+}
 
-const oneSeries = (
+const scratch = new Int32Array(buckets);
+const noLatency: Histogram = { zero: 0, buckets: [], sum: 0 };
+
+/** All latencies of a version stand in its first series: nobody looks at them by endpoint, and it saves most of the time. */
+const addArm = (
+  series: Series[],
   { chance, arms }: Span,
-  one: { arm: Arm; endpoint: number; requests: number; errors: number; model: LatencyModel },
-): Series => {
-  const tally = arms[one.arm];
-  tally.requests += one.requests;
-  tally.errors += one.errors;
-  let low = buckets;
-  let high = 0;
-  for (let left = one.requests; left > 0; left -= 1) {
-    const bucket = one.model.draw(chance.uniform());
-    scratch[bucket] = (scratch[bucket] ?? 0) + 1;
-    if (bucket < low) low = bucket;
-    if (bucket > high) high = bucket;
+  { arm, counts, model }: { arm: Arm; counts: readonly Count[]; model: LatencyModel },
+): void => {
+  const tally = arms[arm];
+  let requests = 0;
+  for (const one of counts) {
+    requests += one.requests;
+    tally.errors += one.errors;
   }
+  tally.requests += requests;
+  model.draw(chance, requests, scratch);
   const sparse: number[] = [];
-  for (let bucket = low; bucket <= high; bucket += 1) {
+  for (let bucket = 0; bucket < buckets; bucket += 1) {
     const count = scratch[bucket] ?? 0;
     if (count === 0) continue;
     sparse.push(bucket, count);
     tally.latency[bucket] = (tally.latency[bucket] ?? 0) + count;
     scratch[bucket] = 0;
   }
-  return {
-    rule: `endpoint-${one.endpoint}`,
-    service,
-    version: versions[one.arm],
-    source: 'unknown',
-    requests: one.requests,
-    errors: one.errors,
-    statuses: {},
-    flags: {},
-    latency: { zero: 0, buckets: sparse, sum: 0 },
-    requestBytes: 0,
-    responseBytes: 0,
-    retries: 0,
-  };
+  const latency: Histogram = { zero: 0, buckets: sparse, sum: 0 };
+  for (const [at, one] of counts.entries())
+    series.push(seriesOf(arm, one, at === 0 ? latency : noLatency));
 };
+
+const seriesOf = (arm: Arm, { endpoint, requests, errors }: Count, latency: Histogram): Series => ({
+  rule: `endpoint-${endpoint}`,
+  service,
+  version: versions[arm],
+  source: 'unknown',
+  requests,
+  errors,
+  statuses: {},
+  flags: {},
+  latency,
+  requestBytes: 0,
+  responseBytes: 0,
+  retries: 0,
+});
