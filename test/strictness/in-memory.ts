@@ -6,12 +6,9 @@ import { portPlanOf } from '#adapters/dataplane-node/downstream/listener-plan.ts
 import { activeView, type PlaneContext } from '#adapters/dataplane-node/exchange/context.ts';
 import { Samples } from '#adapters/dataplane-node/samples.ts';
 import { Upstreams } from '#adapters/dataplane-node/upstream/upstreams.ts';
-import {
-  listener,
-  simplePipeline,
-  upstream,
-  viewOf,
-} from '#test/adapters/dataplane-node/support.ts';
+import type { Pipeline } from '#engine/pipeline/exchange.ts';
+import type { PlaneView } from '#engine/ports/data-plane.ts';
+import { listener } from '#test/adapters/dataplane-node/support.ts';
 
 interface OnRead {
   readonly buffer: Buffer;
@@ -83,11 +80,14 @@ export interface InMemoryProxy {
 /** What an upstream says to the text that it has got so far; undefined to wait for more. */
 export type Answering = (text: string) => string | undefined;
 
+export interface InMemoryOptions {
+  readonly answer: Answering;
+  readonly view: PlaneView;
+  readonly pipeline: Pipeline;
+}
+
 /** `net.connect` is the fake's from here on. */
-export const inMemoryProxy = (
-  answer: Answering,
-  isProtectedHeader: (name: string) => boolean,
-): InMemoryProxy => {
+export const inMemoryProxy = ({ answer, view, pipeline }: InMemoryOptions): InMemoryProxy => {
   let due: (() => void)[] = [];
   let upstreams: FakeSocket[] = [];
   Object.assign(net, {
@@ -114,12 +114,7 @@ export const inMemoryProxy = (
     throw new Error(message, { cause: error });
   };
   const deadlines = new Deadlines(clock.monotonic);
-  const view = viewOf([upstream([1])]);
   const prepared = new Upstreams({ deadlines, monotonic: clock.monotonic, random: () => 0, log });
-  const pipeline = simplePipeline(view, {
-    action: { timeoutMs: 0 },
-    pipeline: { isProtectedHeader },
-  });
   const context: PlaneContext = {
     clock,
     random: () => 0,

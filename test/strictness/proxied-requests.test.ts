@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { simplePipeline, upstream, viewOf } from '#test/adapters/dataplane-node/support.ts';
 import { cut, fuzz } from './fuzz.ts';
 import { type Conversation, inMemoryProxy } from './in-memory.ts';
 import { requestBases, requestPieces } from './requests.ts';
@@ -6,10 +7,16 @@ import { type Message, type Reading, readStrictly } from './strict-reader.ts';
 
 const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok';
 
-const proxy = inMemoryProxy(
-  (text) => (readStrictly(text).messages.length > 0 ? OK : undefined),
-  (name) => isIdentity(name),
-);
+const view = viewOf([upstream([1])]);
+
+const proxy = inMemoryProxy({
+  answer: (text) => (readStrictly(text).messages.length > 0 ? OK : undefined),
+  view,
+  pipeline: simplePipeline(view, {
+    action: { timeoutMs: 0 },
+    pipeline: { isProtectedHeader: (name) => isIdentity(name) },
+  }),
+});
 
 const isIdentity = (name: string): boolean => /^x[^a-z0-9]user[^a-z0-9]id$/.test(name);
 

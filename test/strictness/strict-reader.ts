@@ -25,6 +25,7 @@ export interface Message {
   readonly line: string;
   readonly fields: Head['fields'];
   readonly body: string;
+  readonly trailers: Head['fields'];
 }
 
 export interface Body {
@@ -136,7 +137,8 @@ export const readStrictly = (text: string): Reading => {
     const head = end < 0 ? undefined : readRequestHead(rest.slice(0, end + 4));
     const read = head && readBody(head.length, rest.slice(end + 4));
     if (!head || !read) return { messages, open: head, rest };
-    messages.push({ line: head.line, fields: head.fields, body: read.body });
+    const { body, trailers } = read;
+    messages.push({ line: head.line, fields: head.fields, body, trailers });
     ({ rest } = read);
   }
 };
