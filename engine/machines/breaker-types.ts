@@ -8,9 +8,9 @@ export type BreakerPhase = (typeof breakerPhases)[number];
 export interface BreakerPlan {
   /** Share of an agent's requests that must fail for it to accuse the endpoint. Default 0.5. */
   readonly failureShare: number;
-  /** Requests in the window below which an agent has no say. Default 5. */
-  readonly minRequests: number;
-  /** Default 10 s. */
+  /** The accusers together must have seen so many failures. Default 5. */
+  readonly minFailures: number;
+  /** Nothing older counts. The newest part of it that has enough failures is judged. Default 10 s. */
   readonly windowMs: number;
   /** First time; doubles with every failed probe. Default 30 s. */
   readonly baseOpenMs: number;
@@ -20,13 +20,13 @@ export interface BreakerPlan {
   readonly probes: number;
   /** A prober that measures nothing for so long is replaced. Default 10 s. */
   readonly probePatienceMs: number;
-  /** Never more than this share of an upstream's endpoints is open. Default 0.5. */
+  /** Never more than this share of an upstream's endpoints is open, but one may be. Default 0.5. */
   readonly maxOpenShare: number;
 }
 
 export const defaultBreakerPlan: BreakerPlan = {
   failureShare: 0.5,
-  minRequests: 5,
+  minFailures: 5,
   windowMs: 10_000,
   baseOpenMs: 30_000,
   maxOpenMs: 300_000,
@@ -42,12 +42,22 @@ export interface Count {
   readonly failures: number;
 }
 
+/** What an endpoint was condemned by. */
+export interface Evidence {
+  readonly requests: number;
+  readonly failures: number;
+  /** Agents that measured, and those of them that accuse. */
+  readonly agents: number;
+  readonly accusers: number;
+  readonly spanMs: number;
+}
+
 /** The rest of the upstream at this moment. */
 export interface Peers {
   readonly endpoints: number;
   /** Open or half-open, this one not counted. */
   readonly open: number;
-  /** Closed ones with requests in the window that mostly answer, and that mostly do not. */
+  /** Closed ones with requests in the span that is judged: those that mostly answer, and those that do not. */
   readonly well: number;
   readonly ill: number;
   /** Live agents that use the upstream: one of them may probe. */
@@ -87,7 +97,8 @@ export interface BreakerContext {
   readonly counts: Readonly<Record<string, readonly Count[]>>;
   /** Openings in a row without a quiet time between. */
   readonly openings: number;
-  /** Who sent requests when it opened. */
+  readonly evidence: Evidence | undefined;
+  /** Some of those who sent requests when it opened. */
   readonly witnesses: readonly string[];
   readonly changedMs: number;
   readonly prober: string | undefined;

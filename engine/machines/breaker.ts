@@ -2,7 +2,14 @@
 // one elected prober. The data plane's own outlier reflex acts beside it and sooner.
 import { assign, emit, setup, transition } from 'xstate';
 import type { EventType } from '../model/event.ts';
-import { counted, elect, isOneOfFew, judgeEndpoint, mayOpenOneMore } from './breaker-quorum.ts';
+import {
+  counted,
+  elect,
+  isOneOfFew,
+  judgeEndpoint,
+  mayOpenOneMore,
+  wordsOf,
+} from './breaker-quorum.ts';
 import {
   type BreakerContext,
   type BreakerEffect,
@@ -58,23 +65,29 @@ const openFor = ({ plan, openings }: BreakerContext): number =>
   Math.min(plan.maxOpenMs, plan.baseOpenMs * 2 ** Math.max(0, openings - 1));
 
 const count = ({ context, event }: Asked): Change => ({ counts: counted(context, event) });
-const open = ({ context, event }: Asked): Change => ({
-  openings: context.openings + 1,
-  witnesses: Object.keys(counted(context, event)).sort(),
-  changedMs: event.nowMs,
-  prober: undefined,
-  counts: {},
-  reason: 'by' in event ? byHand(event) : judgeEndpoint(context, event).reason,
-});
+const open = ({ context, event }: Asked): Change => {
+  const evidence = 'by' in event ? undefined : judgeEndpoint(context, event).evidence;
+  return {
+    openings: context.openings + 1,
+    evidence,
+    witnesses: Object.keys(counted(context, event)).sort().slice(0, MAX_WITNESSES),
+    changedMs: event.nowMs,
+    prober: undefined,
+    counts: {},
+    reason: 'by' in event ? byHand(event) : wordsOf(evidence ?? nothingSeen),
+  };
+};
 const reopen = ({ context, event }: Asked): Change => ({
   openings: context.openings + 1,
+  evidence: undefined,
   changedMs: event.nowMs,
   prober: undefined,
   reason: `the probe by ${context.prober ?? 'nobody'} failed`,
 });
-const startProbing = ({ event }: Asked): Change => ({
+/** Every opening begins with another agent, so that one that is badly placed itself does not keep it open. */
+const startProbing = ({ context, event }: Asked): Change => ({
   changedMs: event.nowMs,
-  elections: 0,
+  elections: Math.max(0, context.openings - 1),
   successes: 0,
   prober: undefined,
   reason: 'time is up',
@@ -103,6 +116,10 @@ const close = ({ context, event }: Asked): Change => ({
 });
 const forgive = (): Change => ({ openings: 0 });
 
+/** Enough to elect a prober from. */
+const MAX_WITNESSES = 32;
+const nothingSeen = { requests: 0, failures: 0, agents: 0, accusers: 0, spanMs: 0 };
+
 const byHand = (event: Extract<BreakerEvent, { by: string }>): string =>
   `${event.type === 'forceOpen' ? 'opened' : 'closed'} by ${event.by}: ${event.why}`;
 
@@ -125,7 +142,13 @@ const eventEffect = (
 ): BreakerEffect => ({
   type: 'event',
   event,
-  data: { endpoint: context.target, reason: context.reason, openings: context.openings },
+  data: {
+    endpoint: context.target,
+    reason: context.reason,
+    openings: context.openings,
+    ...(event === 'breaker.opened' && { openMs: openFor(context), ...context.evidence }),
+    ...(event === 'breaker.halfOpened' && { prober: context.prober ?? '' }),
+  },
 });
 
 const breaker = setup({
@@ -229,13 +252,14 @@ export const advanceBreaker = (
   return { state: { v: 1, phase: after.value, context }, effects };
 };
 
-const closedBreaker = (target: string): BreakerState => ({
+export const closedBreaker = (target: string): BreakerState => ({
   v: 1,
   phase: 'closed',
   context: {
     target,
     counts: {},
     openings: 0,
+    evidence: undefined,
     witnesses: [],
     changedMs: 0,
     prober: undefined,

@@ -1,9 +1,11 @@
 // All breakers of the fleet: splits samples into reports, tells each breaker how the rest of its upstream is, and never
 // lets all endpoints of an upstream go. Pure.
+import { upstreamOf } from '../model/endpoint.ts';
 import type { EndpointSeries, Sample } from '../model/telemetry.ts';
-import { advanceBreaker, readBreakerState } from './breaker.ts';
-import { isIll, tallies } from './breaker-quorum.ts';
+import { advanceBreaker, closedBreaker, readBreakerState } from './breaker.ts';
+import { counted, isIll, spanOf, tallies } from './breaker-quorum.ts';
 import {
+  type BreakerContext,
   type BreakerEffect,
   type BreakerEvent,
   type BreakerPlan,
@@ -18,15 +20,16 @@ export interface Breakers {
   readonly breakers: Readonly<Record<string, BreakerState>>;
 }
 
-/** What is known of the fleet at this moment. */
-export interface Fleet {
-  /** Endpoints of each upstream, by `namespace/service@version`. */
-  readonly endpoints: Readonly<Record<string, readonly string[]>>;
-  /** Live agents. */
+/** What is known of one upstream at this moment. */
+export interface UpstreamFacts {
+  readonly endpoints: readonly string[];
+  /** Live agents that send there. */
   readonly agents: readonly string[];
-  /** Absent or undefined: the default. */
-  readonly planOf?: (upstream: string) => BreakerPlan | undefined;
+  readonly plan?: BreakerPlan;
 }
+
+/** By `namespace/service@version`; only upstreams whose breakers are on. */
+export type Fleet = ReadonlyMap<string, UpstreamFacts>;
 
 export type BreakersEvent =
   | { readonly type: 'sample'; readonly sample: Sample; readonly nowMs: number }
@@ -48,53 +51,20 @@ export interface BreakersAdvanced {
 
 export const noBreakers: Breakers = { v: 1, breakers: {} };
 
-/** `namespace/service@version` of an endpoint. */
-export const upstreamOf = (endpoint: string): string =>
-  endpoint.slice(0, endpoint.lastIndexOf('/'));
-
 export const advanceBreakers = (
   state: Breakers,
   event: BreakersEvent,
   fleet: Fleet,
 ): BreakersAdvanced => {
-  let breakers = event.type === 'tick' ? pruned(state.breakers, fleet) : state.breakers;
-  const effects: BreakerEffect[] = [];
-  // All endpoints of a sample are looked at together: what has just failed everywhere is nobody's own fault.
-  const incoming = event.type === 'sample' ? (event.sample.endpoints ?? []) : [];
-  const advance = (endpoint: string, make: (peers: Peers) => BreakerEvent): void => {
-    const plan = fleet.planOf?.(upstreamOf(endpoint)) ?? defaultBreakerPlan;
-    const peers = peersOf(breakers, endpoint, fleet, incoming);
-    const next = advanceBreaker(own(breakers, endpoint), endpoint, make(peers), plan);
-    breakers = { ...breakers, [endpoint]: next.state };
-    effects.push(...next.effects);
-  };
-  const { nowMs } = event;
-  if (event.type === 'sample') {
-    const { agent } = event.sample;
-    for (const { endpoint, requests, failures } of incoming)
-      if (isKnown(endpoint, fleet))
-        advance(endpoint, (peers) => ({ type: 'report', agent, requests, failures, nowMs, peers }));
-  } else if (event.type === 'tick') {
-    for (const endpoint of Object.keys(breakers).sort())
-      advance(endpoint, (peers) => ({ type: 'tick', nowMs, peers }));
-  } else {
-    const refused = refusal(breakers, event, fleet);
-    if (refused !== undefined) return { state, effects, refused };
-    advance(event.endpoint, () => event);
+  const round = new Round(state.breakers, fleet, event.nowMs);
+  if (event.type === 'sample') round.hear(event.sample);
+  else if (event.type === 'tick') round.tick();
+  else {
+    const refused = round.refusal(event);
+    if (refused !== undefined) return { state, effects: [], refused };
+    round.advance(event.endpoint, event);
   }
-  return { state: { v: 1, breakers }, effects };
-};
-
-const refusal = (
-  breakers: Breakers['breakers'],
-  { type, endpoint }: Extract<BreakersEvent, { endpoint: string }>,
-  fleet: Fleet,
-): string | undefined => {
-  if (!isKnown(endpoint, fleet)) return `there is no endpoint ${endpoint}`;
-  const { endpoints, open } = peersOf(breakers, endpoint, fleet, []);
-  return type === 'forceOpen' && open + 1 >= endpoints
-    ? `${endpoint} is the last endpoint of ${upstreamOf(endpoint)} that is not open`
-    : undefined;
+  return { state: { v: 1, breakers: Object.fromEntries(round.breakers) }, effects: round.effects };
 };
 
 /** Said again after a restart. */
@@ -116,6 +86,17 @@ export const standingBreakers = ({ breakers }: Breakers): readonly BreakerEffect
         ],
   );
 
+/** What has to survive: who is not closed, and who was open lately. Counts are measured anew. */
+export const lastingBreakers = ({ breakers }: Breakers): Breakers['breakers'] =>
+  Object.fromEntries(
+    Object.entries(breakers)
+      .filter(([, { phase, context }]) => phase !== 'closed' || context.openings > 0)
+      .map(([endpoint, state]) => [
+        endpoint,
+        { ...state, context: { ...state.context, counts: {} } },
+      ]),
+  );
+
 /** Breakers that cannot be read begin closed; the others go on. */
 export const readBreakers = (value: unknown): Breakers => {
   const stored = (value as Partial<Breakers> | null | undefined)?.breakers;
@@ -127,48 +108,143 @@ export const readBreakers = (value: unknown): Breakers => {
   return { v: 1, breakers: Object.fromEntries(read) };
 };
 
-const own = (breakers: Breakers['breakers'], endpoint: string): BreakerState | undefined =>
-  Object.hasOwn(breakers, endpoint) ? breakers[endpoint] : undefined;
+/** One event being worked through all breakers that it concerns. */
+class Round {
+  readonly breakers: Map<string, BreakerState>;
+  readonly effects: BreakerEffect[] = [];
+  private readonly fleet: Fleet;
+  private readonly nowMs: number;
+  /** Of single endpoints in some span: worked out once. */
+  private readonly states = new Map<string, 'well' | 'ill' | 'unknown'>();
 
-const isKnown = (endpoint: string, { endpoints }: Fleet): boolean => {
-  const upstream = upstreamOf(endpoint);
-  return Object.hasOwn(endpoints, upstream) && (endpoints[upstream] ?? []).includes(endpoint);
-};
+  constructor(breakers: Breakers['breakers'], fleet: Fleet, nowMs: number) {
+    this.breakers = new Map(Object.entries(breakers));
+    this.fleet = fleet;
+    this.nowMs = nowMs;
+  }
 
-const pruned = (breakers: Breakers['breakers'], fleet: Fleet): Breakers['breakers'] =>
-  Object.fromEntries(Object.entries(breakers).filter(([endpoint]) => isKnown(endpoint, fleet)));
-
-const peersOf = (
-  breakers: Breakers['breakers'],
-  endpoint: string,
-  fleet: Fleet,
-  incoming: readonly EndpointSeries[],
-): Peers => {
-  const upstream = upstreamOf(endpoint);
-  const plan = fleet.planOf?.(upstream) ?? defaultBreakerPlan;
-  const all = fleet.endpoints[upstream] ?? [];
-  const users = new Set(own(breakers, endpoint)?.context.witnesses);
-  let open = 0;
-  let well = 0;
-  let ill = 0;
-  for (const other of all) {
-    const state = own(breakers, other);
-    const known = tallies(state?.context.counts ?? {});
-    for (const { agent } of known) users.add(agent);
-    if (other === endpoint) continue;
-    const seen = [...known, ...incoming.filter((one) => one.endpoint === other)];
-    if (state && state.phase !== 'closed') open += 1;
-    else if (seen.some(({ requests }) => requests > 0)) {
-      if (isIll(plan, seen)) ill += 1;
-      else well += 1;
+  hear({ agent, endpoints = [] }: Sample): void {
+    const { nowMs } = this;
+    const judged: EndpointSeries[] = [];
+    // All endpoints of a sample are noted before any is judged: what has just failed everywhere is nobody's own fault.
+    for (const series of endpoints) {
+      if (!this.isKnown(series.endpoint) || series.requests === 0) continue;
+      const state = this.of(series.endpoint);
+      if (state.phase !== 'closed' || series.failures > 0) judged.push(series);
+      else this.note(state, agent, series);
+    }
+    for (const [at, { endpoint, requests, failures }] of judged.entries()) {
+      const peers = this.peersOf(endpoint, agent, judged.slice(at));
+      this.advance(endpoint, { type: 'report', agent, requests, failures, nowMs, peers });
     }
   }
-  const agents = fleet.agents.filter((agent) => users.has(agent));
-  return {
-    endpoints: all.length,
-    open,
-    well,
-    ill,
-    agents: agents.length > 0 ? agents : fleet.agents,
-  };
-};
+
+  tick(): void {
+    const { nowMs } = this;
+    for (const [endpoint, state] of [...this.breakers].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      if (!this.isKnown(endpoint)) this.breakers.delete(endpoint);
+      else if (state.phase === 'closed' && state.context.openings === 0) this.age(state);
+      else this.advance(endpoint, { type: 'tick', nowMs, peers: this.peersOf(endpoint) });
+    }
+  }
+
+  advance(endpoint: string, event: BreakerEvent): void {
+    const next = advanceBreaker(this.breakers.get(endpoint), endpoint, event, this.plan(endpoint));
+    this.breakers.set(endpoint, next.state);
+    this.effects.push(...next.effects);
+  }
+
+  refusal({ type, endpoint }: Extract<BreakersEvent, { endpoint: string }>): string | undefined {
+    if (!this.isKnown(endpoint)) return `there is no endpoint ${endpoint} with a shared breaker`;
+    const { endpoints, open } = this.peersOf(endpoint);
+    return type === 'forceOpen' && open + 1 >= endpoints
+      ? `${endpoint} is the last endpoint of ${upstreamOf(endpoint)} that is not open`
+      : undefined;
+  }
+
+  /** A healthy endpoint with good news: nothing to decide. */
+  private note(state: BreakerState, agent: string, { requests, failures }: EndpointSeries): void {
+    const { nowMs } = this;
+    const peers = nobody;
+    const event = { type: 'report', agent, requests, failures, nowMs, peers } as const;
+    this.keep(state, event);
+  }
+
+  private age(state: BreakerState): void {
+    if (Object.keys(state.context.counts).length === 0) this.breakers.delete(state.context.target);
+    else this.keep(state, { type: 'tick', nowMs: this.nowMs, peers: nobody });
+  }
+
+  private keep(state: BreakerState, event: BreakerEvent): void {
+    const { context } = state;
+    const counts = counted({ ...context, plan: this.plan(context.target) }, event);
+    this.breakers.set(context.target, { ...state, context: { ...context, counts } });
+  }
+
+  private of(endpoint: string): BreakerState {
+    return this.breakers.get(endpoint) ?? closedBreaker(endpoint);
+  }
+
+  private plan(endpoint: string): BreakerPlan {
+    return this.fleet.get(upstreamOf(endpoint))?.plan ?? defaultBreakerPlan;
+  }
+
+  private isKnown(endpoint: string): boolean {
+    return this.fleet.get(upstreamOf(endpoint))?.endpoints.includes(endpoint) ?? false;
+  }
+
+  /** `news` is what `agent` has just said and nobody has noted yet. */
+  private peersOf(endpoint: string, agent = '', news: readonly EndpointSeries[] = []): Peers {
+    const facts = this.fleet.get(upstreamOf(endpoint));
+    const endpoints = facts?.endpoints ?? [];
+    const countsOf = (one: string): BreakerContext['counts'] => {
+      const counts = this.breakers.get(one)?.context.counts ?? {};
+      const said = news.find((series) => series.endpoint === one);
+      if (said === undefined) return counts;
+      const { requests, failures } = said;
+      return {
+        ...counts,
+        [agent]: [...(counts[agent] ?? []), { atMs: this.nowMs, requests, failures }],
+      };
+    };
+    const plan = this.plan(endpoint);
+    const spanMs = spanOf(countsOf(endpoint), plan, this.nowMs);
+    const others = endpoints.filter((other) => other !== endpoint);
+    const closed = others.filter((other) => this.of(other).phase === 'closed');
+    const states = closed.map((other) => this.stateIn(other, spanMs, countsOf, plan));
+    return {
+      endpoints: endpoints.length,
+      open: others.length - closed.length,
+      well: states.filter((state) => state === 'well').length,
+      ill: states.filter((state) => state === 'ill').length,
+      agents: this.of(endpoint).phase === 'closed' ? [] : this.proberCandidates(endpoint),
+    };
+  }
+
+  private stateIn(
+    endpoint: string,
+    spanMs: number,
+    countsOf: (endpoint: string) => BreakerContext['counts'],
+    plan: BreakerPlan,
+  ): 'well' | 'ill' | 'unknown' {
+    const key = `${spanMs} ${endpoint}`;
+    const known = this.states.get(key);
+    if (known !== undefined) return known;
+    const seen = tallies(countsOf(endpoint), this.nowMs - spanMs);
+    const state = seen.length === 0 ? 'unknown' : isIll(plan, seen) ? 'ill' : 'well';
+    this.states.set(key, state);
+    return state;
+  }
+
+  /** Who has sent requests to the upstream lately; if nobody, who might. */
+  private proberCandidates(endpoint: string): readonly string[] {
+    const { endpoints = [], agents = [] } = this.fleet.get(upstreamOf(endpoint)) ?? {};
+    const users = new Set(this.of(endpoint).context.witnesses);
+    for (const one of endpoints)
+      for (const agent of Object.keys(this.of(one).context.counts)) users.add(agent);
+    const seen = agents.filter((agent) => users.has(agent));
+    return seen.length > 0 ? seen : agents;
+  }
+}
+
+const nobody: Peers = { endpoints: 0, open: 0, well: 0, ill: 0, agents: [] };

@@ -90,11 +90,11 @@ describe('a breaker', () => {
     expect(decisions(undefined, report('a', 10, 10))).toEqual([
       { type: 'breaker', target, state: 'open' },
     ]);
-    expect(run([report('b', 3, 0), report('a', 10, 10)]).phase).toBe('open');
   });
 
   it('does not open on too little', () => {
     expect(run([report('a', 4, 4)]).phase).toBe('closed');
+    expect(run([report('a', 2, 2), report('b', 2, 2)]).phase).toBe('closed');
     expect(run([report('a', 100, 49)]).phase).toBe('closed');
   });
 
@@ -102,6 +102,19 @@ describe('a breaker', () => {
     const honest = [report('b', 20, 0), report('c', 25, 0)];
     expect(run([...honest, report('a', 1_000_000, 1_000_000)]).phase).toBe('closed');
     expect(run([report('b', 10, 0), report('a', 1_000_000, 1_000_000)]).phase).toBe('closed');
+    expect(run([report('b', 1, 0), report('a', 1_000_000, 1_000_000)]).phase).toBe('closed');
+  });
+
+  it('opens on what many saw a little of', () => {
+    const each = ['a', 'b', 'c', 'd', 'e'].map((agent) => report(agent, 1, 1));
+    expect(run(each).phase).toBe('open');
+    expect(run(each.slice(1)).phase).toBe('closed');
+  });
+
+  it('does not let better days excuse', () => {
+    const well = report('a', 90, 0, { nowMs: 0 });
+    expect(run([well, report('a', 10, 10, { nowMs: 2000 })]).phase).toBe('open');
+    expect(run([well, report('a', 30, 10, { nowMs: 2000 })]).phase).toBe('closed');
   });
 
   it('opens when most of those that measured accuse', () => {
@@ -140,6 +153,15 @@ describe('a breaker', () => {
       { type: 'breaker', target, state: 'halfOpen', prober },
     ]);
     expect(decisions(inPhase('halfOpen'), tick(31_500))).toEqual([]);
+  });
+
+  it('begins with another prober when it has opened again', () => {
+    const half = inPhase('halfOpen');
+    const failed = run([report(prober, 1, 1, { nowMs: late })], half);
+    expect(failed.phase).toBe('open');
+    const again = run([tick(late + 60_000)], failed);
+    expect(again.phase).toBe('halfOpen');
+    expect(again.context.prober).not.toBe(prober);
   });
 
   it('elects another prober when the first is lost or silent', () => {
@@ -195,6 +217,54 @@ describe('a breaker', () => {
     }
     expect(readBreakerState({ v: 1, phase: 'ajar' })).toBeUndefined();
     expect(readBreakerState(undefined)).toBeUndefined();
+  });
+});
+
+describe('the quorum', () => {
+  const count = fc.integer({ min: 1, max: 200 });
+
+  it('never opens on one word against that of all others', () => {
+    const honest = fc.array(fc.record({ requests: count, nowMs: fc.nat(9000) }), {
+      minLength: 1,
+      maxLength: 8,
+    });
+    const lies = fc.array(fc.record({ requests: count, nowMs: fc.nat(500) }), {
+      minLength: 1,
+      maxLength: 5,
+    });
+    fc.assert(
+      fc.property(honest, lies, (truth, lie) => {
+        const well = truth
+          .toSorted((a, b) => a.nowMs - b.nowMs)
+          .map(({ requests, nowMs }, at) => report(`honest${at}`, requests, 0, { nowMs }));
+        const bad = lie.map(({ requests, nowMs }) =>
+          report('liar', requests, requests, { nowMs: 9000 + nowMs }),
+        );
+        expect(run([...well, ...bad]).phase).toBe('closed');
+      }),
+      { seed: 1 },
+    );
+  });
+
+  it('lets a lone word hold where the others found the same before', () => {
+    const seen = [report('b', 2, 2, { nowMs: 0 }), report('a', 9, 9, { nowMs: 5000 })];
+    expect(run(seen).phase).toBe('open');
+  });
+
+  it('opens when all that measured saw nothing but failures', () => {
+    fc.assert(
+      fc.property(fc.array(count, { minLength: 1, maxLength: 8 }), (seen) => {
+        const total = seen.reduce((sum, one) => sum + one, 0);
+        const state = run(seen.map((requests, at) => report(`a${at}`, requests, requests)));
+        expect(state.phase).toBe(total >= 5 ? 'open' : 'closed');
+      }),
+      { seed: 1 },
+    );
+  });
+
+  it('is not swayed by one liar beside one who was merely unlucky', () => {
+    const seen = [report('b', 1, 1), report('c', 1, 0), report('a', 1000, 1000)];
+    expect(run(seen).phase).toBe('closed');
   });
 });
 

@@ -8,17 +8,17 @@ import {
   noBreakers,
   readBreakers,
   standingBreakers,
-  upstreamOf,
 } from '#engine/machines/breakers.ts';
+import { upstreamOf } from '#engine/model/endpoint.ts';
 import type { EndpointSeries, Sample } from '#engine/model/telemetry.ts';
 
 const upstream = 'bibby/catalog-service@v1.0';
 const endpoint = (at: number): string => `${upstream}/10.0.0.${at}:80`;
 const agents = ['a', 'b', 'c', 'd'];
-const fleetOf = (count: number): Fleet => ({
-  endpoints: { [upstream]: Array.from({ length: count }, (_, at) => endpoint(at)) },
-  agents,
-});
+const fleetOf = (count: number): Fleet =>
+  new Map([
+    [upstream, { endpoints: Array.from({ length: count }, (_, at) => endpoint(at)), agents }],
+  ]);
 
 const sample = (
   agent: string,
@@ -106,6 +106,14 @@ describe('the fleet’s breakers', () => {
     expect(openOnes(state)).toEqual([]);
   });
 
+  it('stay closed when all have turned bad a moment after all were well', () => {
+    const seen = (failures: number) =>
+      [0, 1, 2, 3].map((at) => ({ endpoint: endpoint(at), requests: 20, failures }));
+    const before = [0, 1, 2, 3, 4].map((second) => sample('a', seen(0), second * 1000));
+    const { state } = run([...before, sample('a', seen(20), 5000)], fleetOf(4));
+    expect(openOnes(state)).toEqual([]);
+  });
+
   it('let only agents probe that use the upstream', () => {
     const seen = [{ endpoint: endpoint(0), requests: 20, failures: 20 }];
     const { state } = run([sample('c', seen, 0), { type: 'tick', nowMs: 30_000 }], fleetOf(3));
@@ -116,7 +124,7 @@ describe('the fleet’s breakers', () => {
     const seen = [{ endpoint: endpoint(0), requests: 20, failures: 20 }];
     const { state } = run([sample('a', seen, 0)], fleetOf(3));
     expect(openOnes(state)).toEqual([endpoint(0)]);
-    const smaller = { endpoints: { [upstream]: [endpoint(1)] }, agents };
+    const smaller = new Map([[upstream, { endpoints: [endpoint(1)], agents }]]);
     expect(run([{ type: 'tick', nowMs: 1000 }], smaller, state).state.breakers).toEqual({});
     const foreign = [{ endpoint: 'x/y@z/1.2.3.4:5', requests: 20, failures: 20 }];
     expect(run([sample('a', foreign, 0)], fleetOf(3)).state.breakers).toEqual({});

@@ -42,13 +42,15 @@ One per endpoint, for the whole fleet, beside the data plane's own outlier refle
 
 ${picture(mermaid(breakerMachine))}
 
-* Every agent that measured at least 5 requests in 10 s has a say, and none a larger one than the median agent's. The
-  endpoint opens when more than half of that accuses it, that is, saw at least half of its requests fail. One witness alone
-  is enough where nobody else has measured; one liar among several is not.
-* It stays closed while more of the upstream's other endpoints are ill than well, when half of the upstream's endpoints
-  are open already, and when it is the last one.
+* Every agent that measured the endpoint has a say by how many requests it sent, and none a larger one than the median
+  agent's. The endpoint opens when they saw at least 5 failures together and more than half of that accuses it, that is,
+  saw at least half of its requests fail. The newest part of the last 10 s that shows so many failures is judged, so that
+  better days do not excuse. What one agent says alone holds only if nobody else has measured, or the others found the same.
+* It stays closed while more of the upstream's other endpoints are ill than well, when as many of the upstream's endpoints
+  are open already as may be, and when it is the last one.
 * Open lasts 30 s, twice as long after every failed probe, 300 s at most. Then one agent is elected to probe; three
-  successes in a row close it, one failure opens it again, and a prober that is lost or measures nothing for 10 s is replaced.
+  successes in a row close it, one failure opens it again (the next time another agent begins), and a prober that is lost or
+  measures nothing for 10 s is replaced. The times are those of the Service's \`outlierDetection\`.
 `;
 
 if (import.meta.main) writeFileSync(path, document);
