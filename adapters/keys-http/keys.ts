@@ -7,6 +7,8 @@ import type { Web } from '#engine/ports/web.ts';
 export interface KeysOptions {
   readonly web: Web;
   readonly clock: Clock;
+  /** Calls `work` once, that much later, unless the returned function is called first. Default: a timer. */
+  readonly later?: (ms: number, work: () => void) => () => void;
   /** Between two fetches while all is well. Default 5 min. */
   readonly refreshMs?: number;
   /** Between two tries while the issuer is away, and between two fetches for unknown keys. Default 30 s. */
@@ -21,9 +23,12 @@ interface Followed {
   text: string;
   /** Monotonic; of the last success. */
   goodAt: number;
-  triedAt: number;
+  /** Somebody waits for a key that the set does not have. */
+  isMissed: boolean;
+  /** Monotonic; of the last fetch for an unknown key. */
+  missedAt: number;
   failing: boolean;
-  timer: NodeJS.Timeout | undefined;
+  cancel: () => void;
   running: Promise<void> | undefined;
 }
 
@@ -34,6 +39,7 @@ export const createKeys = (options: KeysOptions): Keys => {
   const { web, clock } = options;
   const refreshMs = options.refreshMs ?? 300_000;
   const cooldownMs = options.cooldownMs ?? 30_000;
+  const later = options.later ?? inTime;
   const keepMs = options.keepMs ?? 86_400_000;
   const followed = new Map<string, Followed>();
   const news = new Queue<KeyNews>({ limit: 1000 });
@@ -69,22 +75,34 @@ export const createKeys = (options: KeysOptions): Keys => {
 
   const refresh = (entry: Followed): Promise<void> => {
     entry.running ??= (async () => {
-      clearTimeout(entry.timer);
-      entry.triedAt = clock.monotonic();
+      entry.cancel();
+      if (entry.isMissed) entry.missedAt = clock.monotonic();
+      entry.isMissed = false;
       try {
         succeed(entry, await fetchKeySet(entry.address, web));
       } catch (error) {
         fail(entry, error);
       } finally {
         entry.running = undefined;
-        if (followed.get(keyOf(entry.address)) === entry)
-          entry.timer = setTimeout(
-            () => void refresh(entry),
-            entry.failing ? cooldownMs : refreshMs,
-          ).unref();
+        if (followed.get(keyOf(entry.address)) === entry) fetchIn(entry, nextDelay(entry));
       }
     })();
     return entry.running;
+  };
+
+  const missDelay = ({ missedAt }: Followed): number =>
+    Math.max(0, missedAt + cooldownMs - clock.monotonic());
+
+  /** A key that was missed during a fetch may have come after the issuer had written its answer. */
+  const nextDelay = (entry: Followed): number => {
+    if (entry.failing) return cooldownMs;
+    return entry.isMissed ? missDelay(entry) : refreshMs;
+  };
+
+  const fetchIn = (entry: Followed, ms: number): void => {
+    entry.cancel();
+    if (ms === 0) void refresh(entry);
+    else entry.cancel = later(ms, () => void refresh(entry));
   };
 
   const start = (address: KeyAddress): Followed => ({
@@ -92,14 +110,15 @@ export const createKeys = (options: KeysOptions): Keys => {
     set: undefined,
     text: '',
     goodAt: 0,
-    triedAt: Number.NEGATIVE_INFINITY,
+    isMissed: false,
+    missedAt: Number.NEGATIVE_INFINITY,
     failing: false,
-    timer: undefined,
+    cancel: () => {},
     running: undefined,
   });
 
   const forget = (key: string, entry: Followed): void => {
-    clearTimeout(entry.timer);
+    entry.cancel();
     followed.delete(key);
   };
 
@@ -122,7 +141,10 @@ export const createKeys = (options: KeysOptions): Keys => {
     },
     miss(address) {
       const entry = followed.get(keyOf(address));
-      if (entry && clock.monotonic() - entry.triedAt >= cooldownMs) void refresh(entry);
+      // While the issuer is away it is tried again anyway.
+      if (!entry || entry.failing || entry.isMissed) return;
+      entry.isMissed = true;
+      if (!entry.running) fetchIn(entry, missDelay(entry));
     },
     news: () => news,
     close() {
@@ -130,6 +152,11 @@ export const createKeys = (options: KeysOptions): Keys => {
       news.close();
     },
   };
+};
+
+const inTime = (ms: number, work: () => void): (() => void) => {
+  const timer = setTimeout(work, ms).unref();
+  return () => clearTimeout(timer);
 };
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>

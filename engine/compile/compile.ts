@@ -10,7 +10,7 @@ import type { Workload } from '../model/telemetry.ts';
 import type { Capabilities } from '../ports/data-plane.ts';
 import type { KeyAddress, KeySet } from '../ports/keys.ts';
 import { attach } from './attach.ts';
-import { keyAddressesOf } from './build/authentication.ts';
+import { keyAddressesOf, keyIssuersOf } from './build/authentication.ts';
 import { groupWorkloads } from './build/group-workloads.ts';
 import { rolloutPlan } from './build/rollouts.ts';
 import { ownFindings } from './checks/own-checks.ts';
@@ -47,6 +47,8 @@ export interface Compiled {
   readonly resources: ReadonlyMap<ResourceId, Resource>;
   /** Key sets to keep fresh for `keys`. */
   readonly keyAddresses: readonly KeyAddress[];
+  /** The same by issuer: where to look when a token of his names an unknown key. */
+  readonly keyIssuers: ReadonlyMap<string, readonly KeyAddress[]>;
 }
 
 export const compile = (input: CompileInput): Compiled => {
@@ -80,6 +82,7 @@ export const compile = (input: CompileInput): Compiled => {
     retired: built.retired,
     resources: new Map(drafts.all.map(({ id, resource }) => [id, resource])),
     keyAddresses: keyAddressesOf(drafts.of('Authentication')),
+    keyIssuers: keyIssuersOf(drafts.of('Authentication')),
   };
 };
 

@@ -83,4 +83,11 @@ export interface FilterDeps {
   ) => Promise<Uint8Array>;
   /** For policies that leave a decision to another service. Absent: nobody can be asked, which counts as no answer. */
   readonly web?: Web;
+  /**
+   * Text of a file on this machine that a policy names, so that secrets need not travel; undefined if it cannot be read.
+   * Read anew at every call.
+   */
+  readonly files?: (path: string) => string | undefined;
+  /** A token named a key that its issuer, as known here, does not have. Called for every such token. */
+  readonly onUnknownKey?: (issuer: string) => void;
 }

@@ -21,6 +21,7 @@ import { describeAck, Follower } from './follower.ts';
 import { Outbox } from './outbox.ts';
 import type { AgentStatus } from './status.ts';
 import type { Time } from './time.ts';
+import type { UnknownKeys } from './unknown-keys.ts';
 
 export interface AgentConfig {
   readonly agent: string;
@@ -49,6 +50,8 @@ export interface AgentDeps {
   readonly prepare?: (view: PlaneView) => PlaneView;
   /** What the heartbeat announces; undefined while there is nothing to send traffic to. */
   readonly workload?: () => Workload | undefined;
+  /** What tokens asked for in vain; the heartbeat tells control. */
+  readonly unknownKeys?: UnknownKeys;
 }
 
 export interface Agent {
@@ -134,6 +137,7 @@ class RunningAgent implements Agent {
     });
     log(`admin address ${this.#admin.url}`);
     this.#stopBeating = time.every(BEAT_MS, () => this.#beat());
+    this.#deps.unknownKeys?.listen(() => this.#beat());
     void this.#report();
     this.#following = this.#follow();
   }
@@ -292,6 +296,7 @@ class RunningAgent implements Agent {
     const { plane, time, incarnation } = this.#deps;
     const workload = this.#isDraining ? undefined : this.#deps.workload?.();
     const { state, revision, position } = this.status();
+    const unknownKeys = this.#deps.unknownKeys?.take() ?? [];
     const beat: Heartbeat = {
       v: 1,
       type: 'alive',
@@ -304,6 +309,7 @@ class RunningAgent implements Agent {
       state,
       capabilities: [...plane.capabilities],
       ...(workload ? { workload } : {}),
+      ...(unknownKeys.length > 0 ? { unknownKeys } : {}),
       version,
     };
     this.#broker.bus.publish(

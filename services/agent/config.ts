@@ -16,6 +16,8 @@ export interface Address {
 
 export interface ProcessConfig {
   readonly home: string;
+  /** Folders, beside the installation's own `files`, whose files policies may name. */
+  readonly folders: readonly string[];
   /** Absent: the file `nats/url` of the installation says it. */
   readonly natsUrl: string | undefined;
   readonly mesh: string;
@@ -38,6 +40,10 @@ export const parseProcessConfig = (env: Environment, defaultAgent: string): Proc
   const agent = valueOf(env, 'WEIR_AGENT') ?? defaultAgent;
   return {
     home,
+    folders: (valueOf(env, 'WEIR_FILES') ?? '')
+      .split(':')
+      .filter((folder) => folder !== '')
+      .map((folder) => resolve(folder)),
     natsUrl: valueOf(env, 'WEIR_NATS_URL'),
     mesh: nameOf(env, 'WEIR_MESH', 'default'),
     credentialsFile: valueOf(env, 'WEIR_CREDENTIALS'),

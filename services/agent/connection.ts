@@ -1,15 +1,17 @@
 // The real bus and keys of an agent process, from its start-up config.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createPolicyFiles } from '#adapters/files-local/policy-files.ts';
 import { createFileStore } from '#adapters/store-file/last-good.ts';
 import type { AgentDeps } from './agent.ts';
 import { type ProcessConfig, readCredentials, readNatsUrl, readVerifier } from './config.ts';
 import { systemTime } from './time.ts';
 
-export type Surroundings = Pick<
-  AgentDeps,
-  'connect' | 'verifier' | 'store' | 'time' | 'log' | 'incarnation'
->;
+export interface Surroundings
+  extends Pick<AgentDeps, 'connect' | 'verifier' | 'store' | 'time' | 'log' | 'incarnation'> {
+  /** Text of a file on this machine that a policy names; absent: it cannot be read. */
+  readonly files?: (path: string) => string | undefined;
+}
 
 /** Throws ERR_CONFIG_INVALID for keys and credentials that are not there. */
 export const openSurroundings = async (
@@ -36,6 +38,7 @@ export const openSurroundings = async (
     time: systemTime,
     log,
     incarnation: randomUUID(),
+    files: createPolicyFiles(config),
   };
 };
 

@@ -13,6 +13,8 @@ export interface WeirPlaneOptions {
   readonly clock: Clock;
   readonly reporter: Sample['reporter'];
   readonly listenPorts?: ReadonlyMap<number, number>;
+  readonly files?: (path: string) => string | undefined;
+  readonly onUnknownKey?: (issuer: string) => void;
   readonly onAccess?: (entry: AccessEntry) => void;
   readonly log: (line: string) => void;
 }
@@ -30,6 +32,8 @@ export const createWeirPlane = (options: WeirPlaneOptions): NodePlane => {
     scrypt: (password, salt, cost, length) =>
       scryptAsync(password, salt, length, { ...cost, maxmem: SCRYPT_BYTES }),
     web,
+    ...(options.files ? { files: options.files } : {}),
+    ...(options.onUnknownKey ? { onUnknownKey: options.onUnknownKey } : {}),
     state: createPipelineState(),
   };
   const plane = createNodePlane({

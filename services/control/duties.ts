@@ -110,8 +110,16 @@ export class Duties {
   }
 
   async keysCame(news: KeyNews): Promise<void> {
-    const address = news.address.type === 'jwks' ? news.address.uri : news.address.issuer;
-    this.#deps.log(`keys of ${address}: ${news.type}${'reason' in news ? `, ${news.reason}` : ''}`);
+    const { type, address: at } = news;
+    const address = at.type === 'jwks' ? at.uri : at.issuer;
+    const why = type === 'unreachable' ? { reason: news.reason, ageMs: news.ageMs } : undefined;
+    this.#deps.log(`keys of ${address}: ${type}${why ? `, ${why.reason}` : ''}`);
+    if (this.#parts.leadership.term)
+      this.#parts.events.tell({
+        type: `keys.${type}`,
+        subject: address,
+        data: { address, ...why },
+      });
     await this.#parts.keys?.learn(news, this.#parts.leadership.term?.epoch);
     if (news.type === 'rotated' || news.type === 'expired') await this.renew();
   }
@@ -159,7 +167,10 @@ export class Duties {
       this.#parts.onError(`heartbeat of ${beat.agent}`, words);
       return;
     }
-    const { fleet, news } = this.#parts;
+    const { fleet, news, ring, keys } = this.#parts;
+    // Every replica asks for itself, so that whoever leads next knows what was published.
+    for (const issuer of beat.unknownKeys ?? [])
+      for (const address of ring.result?.keyIssuers.get(issuer) ?? []) keys?.miss(address);
     this.#tell(fleet.beat(beat, this.#deps.time.monotonic()));
     if (fleet.hasChanged()) this.fleetChanges.push(true);
     news.give();

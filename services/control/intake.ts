@@ -58,6 +58,7 @@ const heartbeat = Compile(
         ),
       }),
     ),
+    unknownKeys: Type.Optional(Type.Array(text(2048), { maxItems: 16 })),
     version: text(),
   }),
 );

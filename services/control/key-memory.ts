@@ -48,6 +48,11 @@ export class KeyMemory {
     return this.#keys.follow(addresses);
   }
 
+  /** An agent saw a token whose key the set does not have. */
+  miss(address: KeyAddress): void {
+    this.#keys.miss(address);
+  }
+
   /** Puts on record what came, as the leader of this epoch. */
   async learn({ type, address }: KeyNews, epoch: number | undefined): Promise<void> {
     const name = nameOf(address);

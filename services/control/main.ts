@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { connectNats } from '#adapters/bus-nats/broker.ts';
 import { createUserNames, readBusUsers } from '#adapters/bus-nats/users.ts';
 import { capabilities } from '#adapters/dataplane-node/capabilities.ts';
+import { createPolicyFiles } from '#adapters/files-local/policy-files.ts';
 import { createKeys } from '#adapters/keys-http/keys.ts';
 import { createSigner, createVerifier } from '#adapters/signer-ed25519/signer.ts';
 import { createWeb } from '#adapters/web-http/web.ts';
@@ -18,7 +19,6 @@ import {
   readTextFile,
 } from './config.ts';
 import { startControl } from './control.ts';
-import { createPolicyFiles } from './policy-files.ts';
 import { systemTime } from './time.ts';
 
 const VERSION = '0.1.0';

@@ -144,6 +144,7 @@ const serveGateways = async (
         time: agentTime,
         log: () => {},
         incarnation: randomUUID(),
+        files: options.files,
         write: () => {},
       },
     );

@@ -6,6 +6,7 @@ import type { PresetConfig, ProcessConfig } from '../agent/config.ts';
 import type { Surroundings } from '../agent/connection.ts';
 import { watchExchanges } from '../agent/exchanges.ts';
 import { version } from '../agent/release.ts';
+import { UnknownKeys } from '../agent/unknown-keys.ts';
 import { createWeirPlane } from '../agent/weir-plane.ts';
 import type { EdgeConfig } from './config.ts';
 
@@ -24,11 +25,14 @@ export const startEdge = async (
   deps: EdgeDeps,
 ): Promise<Edge> => {
   const { onAccess, flush } = watchExchanges(config, deps.write);
+  const unknownKeys = new UnknownKeys(deps.time);
   const plane = createWeirPlane({
     clock: deps.time,
     reporter: 'source',
     listenPorts: config.listenPorts,
     log: deps.log,
+    onUnknownKey: (issuer) => unknownKeys.note(issuer),
+    ...(deps.files ? { files: deps.files } : {}),
     ...(onAccess ? { onAccess } : {}),
   });
   const agent = await startAgent(
@@ -41,7 +45,7 @@ export const startEdge = async (
       admin: config.admin,
       drainDelayMs: config.drainDelayMs,
     },
-    { ...deps, plane },
+    { ...deps, plane, unknownKeys },
   );
   return {
     ...agent,

@@ -7,6 +7,7 @@ import type { Surroundings } from '../agent/connection.ts';
 import { watchExchanges } from '../agent/exchanges.ts';
 import { mustBeFree } from '../agent/free-port.ts';
 import { version } from '../agent/release.ts';
+import { UnknownKeys } from '../agent/unknown-keys.ts';
 import { createWeirPlane } from '../agent/weir-plane.ts';
 import { acceptsConnections } from './application.ts';
 import type { SidecarConfig } from './config.ts';
@@ -30,11 +31,14 @@ export const startSidecar = async (
 ): Promise<Sidecar> => {
   await mustBeFree(config.inbound, 'WEIR_INBOUND');
   const { onAccess, flush } = watchExchanges(config, deps.write);
+  const unknownKeys = new UnknownKeys(deps.time);
   const plane = createWeirPlane({
     clock: deps.time,
     reporter: 'destination',
     listenPorts: new Map([[config.app.port, config.inbound.port]]),
     log: deps.log,
+    onUnknownKey: (issuer) => unknownKeys.note(issuer),
+    ...(deps.files ? { files: deps.files } : {}),
     ...(onAccess ? { onAccess } : {}),
   });
   const { namespace, workload: name, labels } = config;
@@ -70,6 +74,7 @@ export const startSidecar = async (
       {
         ...deps,
         plane,
+        unknownKeys,
         workload,
         prepare: placeView({ inbound: config.inbound, app: config.app }),
       },

@@ -21,6 +21,8 @@ export const startLoad = (
     readonly connections: number;
     /** Between an answer and the next request of a connection. */
     readonly pauseMs: number;
+    /** Of each request. */
+    readonly headers?: () => Readonly<Record<string, string>>;
     readonly check: (answer: Answer) => string | undefined;
   },
 ): Load => {
@@ -32,7 +34,7 @@ export const startLoad = (
     while (!isStopping) {
       requests += 1;
       try {
-        const wrong = options.check(await ask(url, agent));
+        const wrong = options.check(await ask(url, agent, options.headers?.() ?? {}));
         if (wrong !== undefined) failures.push(wrong);
       } catch (error) {
         failures.push(String(error));
@@ -54,9 +56,13 @@ export const startLoad = (
   };
 };
 
-const ask = (url: string, agent: Agent): Promise<Answer> =>
+const ask = (
+  url: string,
+  agent: Agent,
+  headers: Readonly<Record<string, string>>,
+): Promise<Answer> =>
   new Promise((resolve, reject) => {
-    const sent = request(url, { agent }, (response) => {
+    const sent = request(url, { agent, headers }, (response) => {
       let body = '';
       response.setEncoding('utf8');
       response.on('data', (text: string) => {

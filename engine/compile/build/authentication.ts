@@ -127,6 +127,19 @@ export const keyAddressesOf = (
   return [...addresses.values()];
 };
 
+/** Where the keys of each issuer come from, as control fetches them. */
+export const keyIssuersOf = (
+  drafts: readonly Draft<'Authentication'>[],
+): ReadonlyMap<string, readonly KeyAddress[]> => {
+  const issuers = new Map<string, readonly KeyAddress[]>();
+  for (const { resource } of drafts)
+    for (const issuer of resource.spec.methods.flatMap(({ jwt }) => jwt?.issuers ?? [])) {
+      const address = keyAddress(issuer);
+      if (address) issuers.set(issuer.issuer, [...(issuers.get(issuer.issuer) ?? []), address]);
+    }
+  return issuers;
+};
+
 const unreadable = (file: string, at: Path, why: string): Material => ({
   keys: [],
   at,

@@ -25,7 +25,7 @@ interface Place {
 export const jwt = (plan: JwtPlan, build: FilterBuild): Method => {
   const places = placesOf(plan, build);
   const consumers = consumersOf(build);
-  const { clock } = build.deps;
+  const { clock, onUnknownKey } = build.deps;
 
   const check = (place: Place, token: string): Attempt | Promise<Attempt> => {
     const nowMs = clock.now();
@@ -33,7 +33,7 @@ export const jwt = (plan: JwtPlan, build: FilterBuild): Method => {
     if (known !== undefined) return recognised(known, consumers);
     const underWay = place.pending.get(token);
     if (underWay) return underWay;
-    const verified = verifyToken(token, place.issuers, nowMs)
+    const verified = verifyToken(token, place.issuers, { nowMs, onUnknownKey })
       .then((result) => {
         if (result.type === 'failure') return result;
         place.cache.set(token, result);

@@ -21,22 +21,33 @@ export const createIssuer = (plan: IssuerPlan): Issuer => ({
   skewMs: Math.min(Math.max(plan.clockSkewMs, 0), MAX_SKEW_MS),
 });
 
+export interface Verification {
+  readonly nowMs: number;
+  /** See FilterDeps. */
+  readonly onUnknownKey?: ((issuer: string) => void) | undefined;
+}
+
 export const verifyToken = async (
   token: string,
   issuers: readonly Issuer[],
-  nowMs: number,
+  { nowMs, onUnknownKey }: Verification,
 ): Promise<Identity | Failure> => {
   const read = readCompact(token);
   if (typeof read === 'string') return failure(read);
   let first: Failure | undefined;
+  let isStrange = false;
   // Several entries for one issuer are alternatives: other audiences, other keys.
   for (const issuer of issuers) {
     if (issuer.plan.issuer !== read.claims['iss']) continue;
-    const refusal =
-      (await checkSignature(token, read, issuer)) ?? checkClaims(read.claims, issuer, nowMs);
+    const wrong = await checkSignature(token, read, issuer);
+    // Where there is no key at all control knows that itself.
+    if (issuer.plan.keys.length > 0)
+      isStrange ||= wrong === NO_KEY || (wrong !== undefined && read.kid === undefined);
+    const refusal = wrong ?? checkClaims(read.claims, issuer, nowMs);
     if (refusal === undefined) return identify(read, issuer);
     first ??= failure(refusal);
   }
+  if (isStrange && typeof read.claims['iss'] === 'string') onUnknownKey?.(read.claims['iss']);
   return first ?? failure('the issuer is not known');
 };
 
@@ -46,7 +57,7 @@ const checkSignature = async (
   { keys }: Issuer,
 ): Promise<string | undefined> => {
   const candidates = keys.find(alg, kid);
-  if (candidates.length === 0) return 'no key of the issuer fits the token';
+  if (candidates.length === 0) return NO_KEY;
   for (const candidate of candidates) {
     try {
       await compactVerify(token, await candidate.import(alg), { algorithms: [alg] });
@@ -57,6 +68,8 @@ const checkSignature = async (
   }
   return 'the signature is not valid';
 };
+
+const NO_KEY = 'no key of the issuer fits the token';
 
 type Claims = CompactToken['claims'];
 

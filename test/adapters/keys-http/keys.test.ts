@@ -72,16 +72,36 @@ describe('keys over http', () => {
     expect(heard).toEqual(['rotated', 'unreachable', 'recovered']);
   });
 
+  it('fetches at once for an unknown key', async () => {
+    const { keys, heard, pass } = setUp([keysOf('a'), keysOf('a', 'b')]);
+    await keys.follow([address]);
+    keys.miss(address);
+    await pass(0);
+    expect(keys.current(address)).toEqual(keysOf('a', 'b'));
+    expect(heard).toEqual(['rotated', 'rotated']);
+  });
+
   it('fetches for unknown keys at most once in the cooldown', async () => {
     const { keys, asked, pass } = setUp([keysOf('a')]);
     await keys.follow([address]);
-    for (let storm = 0; storm < 1000; storm++) keys.miss(address);
-    await pass(0);
-    expect(asked).toHaveLength(1);
-    await pass(31_000);
-    for (let storm = 0; storm < 1000; storm++) keys.miss(address);
-    await pass(0);
+    for (let second = 0; second < 29; second += 1) {
+      for (let storm = 0; storm < 100; storm += 1) keys.miss(address);
+      await pass(1000);
+    }
     expect(asked).toHaveLength(2);
+  });
+
+  it('fetches once more at the end of the cooldown for what was missed in it', async () => {
+    const { keys, asked, pass } = setUp([keysOf('a'), keysOf('a'), keysOf('a', 'b')]);
+    await keys.follow([address]);
+    keys.miss(address);
+    await pass(1000);
+    keys.miss(address);
+    await pass(29_000);
+    expect(asked).toHaveLength(3);
+    expect(keys.current(address)).toEqual(keysOf('a', 'b'));
+    await pass(60_000);
+    expect(asked).toHaveLength(3);
   });
 
   it('finds the keys by discovery', async () => {

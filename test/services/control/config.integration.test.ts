@@ -2,9 +2,9 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createPolicyFiles } from '#adapters/files-local/policy-files.ts';
 import { readTokens } from '#services/control/access.ts';
 import { followFile, parseSettings, readJsonFile } from '#services/control/config.ts';
-import { createPolicyFiles } from '#services/control/policy-files.ts';
 
 let home: string;
 const put = (name: string, text: string): string => {

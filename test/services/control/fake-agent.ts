@@ -67,7 +67,7 @@ export class FakeAgent {
     return this;
   }
 
-  beat(state: Heartbeat['state'] = 'live'): void {
+  beat(state: Heartbeat['state'] = 'live', unknownKeys?: readonly string[]): void {
     const { broker, agent, scope, workload, capabilities, now } = this.#options;
     const beat: Heartbeat = {
       v: 1,
@@ -81,6 +81,7 @@ export class FakeAgent {
       state,
       capabilities: capabilities ?? features,
       ...(workload ? { workload } : {}),
+      ...(unknownKeys ? { unknownKeys } : {}),
       version: '0.1.0',
     };
     broker.bus.publish(this.#subjects.alive(agent), encode(beat));

@@ -11,6 +11,7 @@ describe('the edge’s configuration', () => {
   it('needs nothing but the gateway', () => {
     expect(parseEdgeConfig(env())).toEqual({
       home: '/weir',
+      folders: [],
       natsUrl: undefined,
       mesh: 'default',
       credentialsFile: undefined,

@@ -431,7 +431,7 @@ describe('examples of the standards', () => {
       ...issuer,
       keys: { find: () => [{ import: async () => bytes }] } as unknown as typeof issuer.keys,
     };
-    const at = (seconds: number) => verifyToken(token, [withSecret], seconds * 1000);
+    const at = (seconds: number) => verifyToken(token, [withSecret], { nowMs: seconds * 1000 });
     expect((await at(1_300_819_379)).type).toBe('identity');
     expect(await at(1_300_819_380 + 60)).toEqual({
       type: 'failure',
