@@ -19,6 +19,7 @@ const pipeline = [
   'api-key',
   'basic',
   'authorization',
+  'authorization-cel',
   'quota-local',
 ] as const satisfies readonly Feature[];
 

@@ -16,6 +16,7 @@ export const diagnosticCodes = {
   ERR_POLICY_UNKNOWN_VERSION: 'the service has no such version',
   ERR_POLICY_UNKNOWN_TARGET: 'a targetRef points to nothing',
   ERR_POLICY_WEIGHTS: 'weights do not add up',
+  ERR_POLICY_EXPRESSION: 'the condition in the Common Expression Language cannot be used',
   ERR_POLICY_REGEX: 'the pattern is invalid or can take exponential time',
   ERR_POLICY_CORS_CREDENTIALS: 'any origin together with credentials',
   ERR_POLICY_PORT_CONFLICT: 'two listeners want the same port',

@@ -44,6 +44,7 @@ export const modestFeatures: ReadonlySet<Feature> = new Set<Feature>([
   'cors',
   'jwt',
   'authorization',
+  'authorization-cel',
   'quota-local',
   'timeout',
   'retry',

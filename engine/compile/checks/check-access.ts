@@ -1,9 +1,8 @@
 import { parseDuration } from '../../model/duration.ts';
 import { parseMoment } from '../../model/moment.ts';
-import type { Authentication, Authorization, Consumer, Quota } from '../../model/resource.ts';
+import type { Authentication, Consumer, Quota } from '../../model/resource.ts';
 import type { Path } from '../documents/path.ts';
 import type { Finding } from '../findings.ts';
-import { isAddressBlock } from './addresses.ts';
 import { exactlyOne } from './conflicts.ts';
 
 const methodKinds = [
@@ -75,42 +74,6 @@ const foreign = (issuer: IssuerSpec, members: readonly string[], path: Path): Fi
       message: `${name} is of no use to the algorithms ${issuer.algorithms.join(', ')}`,
       hint: 'HS algorithms take secret or secretFile, all others take keys.',
     }));
-
-const blockLists = ['ipBlocks', 'notIpBlocks', 'remoteIpBlocks', 'notRemoteIpBlocks'] as const;
-const conditionKey =
-  /^(request\.headers\[[^\]]+\]|request\.auth\.(principal|audiences|presenter)|request\.auth\.claims(\[[^\]]+\])+|source\.(ip|namespace|principal)|remote\.ip|destination\.(ip|port)|connection\.sni)$/;
-
-export const checkAuthorization = ({ spec }: Authorization): readonly Finding[] => {
-  const findings: Finding[] = [];
-  for (const [index, rule] of spec.rules.entries()) {
-    const path: Path = ['spec', 'rules', index];
-    for (const [place, { source }] of (rule.from ?? []).entries())
-      for (const list of blockLists)
-        for (const [item, block] of (source[list] ?? []).entries())
-          if (!isAddressBlock(block))
-            findings.push({
-              code: 'ERR_FIELD_VALUE',
-              path: [...path, 'from', place, 'source', list, item],
-              message: `"${block}" is no address and no CIDR block`,
-              hint: 'Write 10.0.0.0/8, 192.0.2.1 or 2001:db8::/32.',
-            });
-    for (const [place, condition] of (rule.when ?? []).entries()) {
-      const at = [...path, 'when', place];
-      if (!conditionKey.test(condition.key))
-        findings.push({
-          code: 'ERR_FIELD_VALUE',
-          path: [...at, 'key'],
-          message: `"${condition.key}" is no attribute of a request`,
-          hint: 'For example request.headers[name], request.auth.claims[roles], source.ip or remote.ip.',
-        });
-      if (!condition.values && !condition.notValues)
-        findings.push(...exactlyOne(condition, ['values', 'notValues'], at));
-    }
-  }
-  if (spec.action === 'CUSTOM' && !spec.provider)
-    findings.push(...exactlyOne(spec, ['provider'], ['spec']));
-  return findings;
-};
 
 export const checkQuota = ({ spec }: Quota): readonly Finding[] => {
   const { by, header } = spec.key;

@@ -1,12 +1,8 @@
 // What can be said about a resource without looking at any other.
 import type { Kind, Resource } from '../../model/resource.ts';
 import type { AnyDraft, Finding } from '../findings.ts';
-import {
-  checkAuthentication,
-  checkAuthorization,
-  checkConsumer,
-  checkQuota,
-} from './check-access.ts';
+import { checkAuthentication, checkConsumer, checkQuota } from './check-access.ts';
+import { checkAuthorization } from './check-authorization.ts';
 import { checkGateway } from './check-gateway.ts';
 import { checkRoute } from './check-route.ts';
 import { checkRollout, checkService } from './check-service.ts';

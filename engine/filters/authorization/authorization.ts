@@ -41,14 +41,13 @@ export const authorization: FilterKind = {
   },
 };
 
-const policiesOf = (
-  ids: readonly string[],
-  build: Pick<FilterBuild, 'snapshot' | 'share'>,
-): readonly CompiledPolicy[] =>
+const policiesOf = (ids: readonly string[], build: FilterBuild): readonly CompiledPolicy[] =>
   ids.flatMap((id) => {
     const plan = own(build.snapshot.authorizations, id);
     if (plan === undefined || plan.mode === 'off') return [];
-    return build.share(`authorization policy ${id}`, () => compilePolicy(plan));
+    return build.share(`authorization policy ${id}`, () =>
+      compilePolicy(plan, () => build.deps.clock.now()),
+    );
   });
 
 const decide = (
@@ -127,8 +126,9 @@ const isAboutAddresses = ({ plan }: CompiledPolicy): boolean =>
   plan.action === 'DENY' &&
   plan.mode === 'enforce' &&
   plan.rules.every(
-    ({ from, when }) =>
+    ({ from, when, cel }) =>
       from !== undefined &&
+      cel === undefined &&
       from.every(hasOnlyAddresses) &&
       (when ?? []).every(({ key }) => !key.startsWith('request.auth.')),
   );

@@ -8,6 +8,7 @@ import type {
 } from '../../model/snapshot.ts';
 import { type Address, parseAddress, parseBlock } from '../addresses.ts';
 import type { FilterExchange } from '../filter.ts';
+import { expressionTest, type RuleContext } from './cel.ts';
 import {
   addressOf,
   factOf,
@@ -29,11 +30,12 @@ export interface CompiledRule {
   readonly operations: readonly Test[] | undefined;
 }
 
-export const compileRule = (rule: AuthorizationRule, action: Action): CompiledRule => {
+export const compileRule = (rule: AuthorizationRule, context: RuleContext): CompiledRule => {
+  const { action } = context;
   const from = rule.from?.map((source) => sourceTest(source, action));
   const when = (rule.when ?? []).map((each) => conditionTest(each, action));
-  // Nothing here can evaluate the expression.
-  if (rule.cel !== undefined) when.push(unreadable(action));
+  // Last, since it costs more than all others together.
+  if (rule.cel !== undefined) when.push(expressionTest(rule.cel, context));
   const caller = allOf(from === undefined ? when : [someOf(from), ...when]);
   return { caller, operations: rule.to?.map(operationTest) };
 };

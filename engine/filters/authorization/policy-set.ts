@@ -20,9 +20,15 @@ export interface Finding {
   readonly rule: number;
 }
 
-export const compilePolicy = (plan: AuthorizationPlan): CompiledPolicy => ({
+export const compilePolicy = (plan: AuthorizationPlan, nowMs: () => number): CompiledPolicy => ({
   plan,
-  rules: plan.rules.map((rule) => compileRule(rule, plan.action)),
+  rules: plan.rules.map((rule, index) =>
+    compileRule(rule, {
+      action: plan.action,
+      nowMs,
+      name: `${plan.origin.resource} rule ${index}`,
+    }),
+  ),
 });
 
 /** The first rule of one policy that matches, found by walking: for `explain` and for tests of the index. */

@@ -104,7 +104,7 @@ export const authorizationSpec = strict({
           ),
         ),
         cel: about(
-          'Condition in the Common Expression Language.',
+          'Condition in the Common Expression Language, beside all others. An error lets nobody in. See docs/authorization.md.',
           Type.Optional(needs('authorization-cel', Type.String({ maxLength: 4096 }))),
         ),
       }),
