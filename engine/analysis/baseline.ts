@@ -80,7 +80,7 @@ export const summarise = (
   AnalysisState,
   'edges' | 'learning' | 'dispersion' | 'usualErrorRate' | 'usualRequestRate' | 'knownRules'
 > => {
-  const generations = [known?.current, known?.previous].filter((one) => one !== undefined);
+  const generations = [known?.previous, known?.current].filter((one) => one !== undefined);
   const latency = merge(...generations.map((one) => one.latency));
   const requests = generations.reduce((sum, one) => sum + one.requests, 0);
   const errors = generations.reduce((sum, one) => sum + one.errors, 0);
@@ -103,7 +103,8 @@ export const readBaselineState = (value: unknown): BaselineState | undefined => 
     state.v === 1 &&
     typeof state.service === 'string' &&
     typeof state.version === 'string' &&
-    typeof state.current?.blocks === 'object' &&
+    Array.isArray(state.current?.blocks?.chapters) &&
+    (!state.previous || Array.isArray(state.previous.blocks?.chapters)) &&
     Array.isArray(state.pending) &&
     typeof state.watermarks === 'object';
   return isWhole ? (state as BaselineState) : undefined;

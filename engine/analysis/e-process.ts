@@ -115,7 +115,8 @@ export const logAbsolute = (
   return bad * (logRatios[at] ?? 0) - (multiple - 1) * bound * requests;
 };
 
-const mixed = ({ logWeights }: Grid, log: (at: number) => number): number => {
+/** log of the mixture of what `log` says for each alternative. */
+export const mixed = ({ logWeights }: Grid, log: (at: number) => number): number => {
   const logs = new Float64Array(logWeights.length);
   for (let at = 0; at < logs.length; at += 1) logs[at] = (logWeights[at] ?? 0) + log(at);
   return logSum(logs);

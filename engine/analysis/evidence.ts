@@ -1,6 +1,15 @@
 // Combines the tests of all metrics. Their dependence is unknown, so e-values are averaged with fixed weights for
 // rollback, and every metric must be proven by itself for promotion.
-import { below, betterThan, logAbsolute, logSum, mix, mixAbsolute, worse } from './e-process.ts';
+import {
+  below,
+  betterThan,
+  logAbsolute,
+  logSum,
+  mix,
+  mixAbsolute,
+  mixed,
+  worse,
+} from './e-process.ts';
 import { marginsOf } from './margins.ts';
 import {
   type AnalysisState,
@@ -91,17 +100,30 @@ const rollbackEvidence = (state: AnalysisState, metric: string): number => {
   const old = known.get(sums);
   if (old?.phi === phi) return old.evidence;
   const { maxRate } = marginsOf(state.plan.analysis, metric);
-  const relative = withRestarts(sums, ({ up }, at) => (up[at] ?? 0) / phi);
-  // Above the ratio and above the rate: both must be proven.
-  const evidence =
-    maxRate === 0
-      ? relative
-      : Math.min(
-          relative,
-          withRestarts(sums, (tally, at) => logAbsolute(tally, maxRate, worse, at) / phi),
-        );
+  const total = bothProven(maxRate, phi, (log) => withRestarts(sums, log));
+  const evidence = isErrors(metric)
+    ? total
+    : Math.min(total, beforeSettled + settledEvidence(sums, maxRate, phi));
   known.set(sums, { phi, evidence });
   return evidence;
+};
+
+/** What slowness at the start can come to at most: enough to hold, not enough to roll back. */
+const beforeSettled = Math.log(150);
+
+const settledEvidence = ({ settled }: TestSums, maxRate: number, phi: number): number =>
+  settled ? bothProven(maxRate, phi, (log) => mixed(worse, (at) => log(settled, at))) : 0;
+
+type Log = (sums: Sums, alternative: number) => number;
+
+/** Above the ratio and above the rate. */
+const bothProven = (maxRate: number, phi: number, evidence: (log: Log) => number): number => {
+  const relative = evidence(({ up }, at) => (up[at] ?? 0) / phi);
+  if (maxRate === 0) return relative;
+  return Math.min(
+    relative,
+    evidence((sums, at) => logAbsolute(sums, maxRate, worse, at) / phi),
+  );
 };
 
 const worseLogs = new Float64Array((copiesKept + 1) * worse.ratios.length);
@@ -110,10 +132,7 @@ const worseLogs = new Float64Array((copiesKept + 1) * worse.ratios.length);
  * Half of the weight on the whole history, half on copies that began later, so that old good data cannot hide a late
  * onset. `log` is what a tally says for an alternative of the grid.
  */
-const withRestarts = (
-  { all, segments }: TestSums,
-  log: (sums: Sums, alternative: number) => number,
-): number => {
+const withRestarts = ({ all, segments }: TestSums, log: Log): number => {
   let used = 0;
   const add = (sums: Sums, share: number): void => {
     const logShare = Math.log(share);

@@ -65,6 +65,8 @@ export interface TestSums {
   readonly all: Sums;
   /** Towards promotion, per grid point; empty where promotion does not ask. */
   readonly down: readonly number[];
+  /** Of latency only, and only what came when the new version had had traffic for a while; nothing yet if absent. */
+  readonly settled?: Sums;
   /** By segment of 30 s, oldest first: tests that begin later see a late onset undiluted. */
   readonly segments: readonly (Sums & { readonly segment: number })[];
 }
@@ -91,6 +93,8 @@ export interface RecentSpan {
   readonly baselineErrors: number;
 }
 
+/** New processes are slow; for so long after the first traffic slowness is no proof by itself. */
+export const settleMs = 10_000;
 export const segmentMs = 30_000;
 /** Restarted copies in force; older ones are dropped, which only loses evidence. */
 export const copiesKept = 6;

@@ -7,10 +7,12 @@ import { marginsOf } from './margins.ts';
 import {
   type AnalysisState,
   copiesKept,
+  isErrors,
   noSums,
   type Pool,
   type Sums,
   segmentMs,
+  settleMs,
   type TestSums,
 } from './state.ts';
 
@@ -39,8 +41,7 @@ export const addStrata = (
       continue;
     }
     if (isSmall) delete pools[metric];
-    const target = { plan: state.plan.analysis, metric, segment: segmentOf(state, atMs) };
-    tests[metric] = addCounts(target, tests[metric] ?? noSums, whole);
+    tests[metric] = addCounts(targetOf(state, metric, atMs), tests[metric] ?? noSums, whole);
   }
   return { tests, pools };
 };
@@ -61,7 +62,11 @@ export const closePools = (state: AnalysisState, nowMs: number, weight: number):
       pools[metric] = pool;
       continue;
     }
-    const target = { plan: state.plan.analysis, metric, segment: segmentOf(state, nowMs) };
+    // As old as its oldest window.
+    const target = {
+      ...targetOf(state, metric, nowMs),
+      isSettled: isSettled(state, metric, pool.sinceMs),
+    };
     tests[metric] = addCounts(target, tests[metric] ?? noSums, pool);
   }
   return { tests, pools };
@@ -78,9 +83,24 @@ interface Target {
   readonly plan: AnalysisPlan;
   readonly metric: string;
   readonly segment: number;
+  readonly isSettled: boolean;
 }
 
-const addCounts = ({ plan, metric, segment }: Target, sums: TestSums, counts: Counts): TestSums => {
+const targetOf = (state: AnalysisState, metric: string, atMs: number): Target => ({
+  plan: state.plan.analysis,
+  metric,
+  segment: Math.max(0, Math.floor((atMs - state.startedMs) / segmentMs)),
+  isSettled: isSettled(state, metric, atMs),
+});
+
+const isSettled = ({ trafficMs }: AnalysisState, metric: string, atMs: number): boolean =>
+  !isErrors(metric) && trafficMs !== undefined && atMs >= trafficMs + settleMs;
+
+const addCounts = (
+  { plan, metric, segment, isSettled: settled }: Target,
+  sums: TestSums,
+  counts: Counts,
+): TestSums => {
   if (counts.nc === 0) return sums;
   const { maxRatio: ratio, promote } = marginsOf(plan, metric);
   const up = addRelative(
@@ -94,6 +114,9 @@ const addCounts = ({ plan, metric, segment }: Target, sums: TestSums, counts: Co
     down: promote
       ? addRelative(sums.down, betterThan(promote.ratio).ratios, promote.ratio, counts)
       : [],
+    ...(settled
+      ? { settled: addSums(sums.settled ?? noSums.all, counts, up) }
+      : sums.settled && { settled: sums.settled }),
     segments: addSegment(sums.segments, segment, counts, up),
   };
 };
@@ -123,6 +146,3 @@ const addSegment = (
     changed,
   ].sort((a, b) => a.segment - b.segment);
 };
-
-const segmentOf = ({ startedMs }: AnalysisState, atMs: number): number =>
-  Math.max(0, Math.floor((atMs - startedMs) / segmentMs));

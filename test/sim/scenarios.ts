@@ -79,6 +79,20 @@ const sticky =
     users: users(rate, chance),
   });
 
+/** The old version had an outage five minutes before, or failed altogether in its first seconds. */
+const isPastOutage = (t: number): boolean => t >= -300 && t < -240;
+const isPastStart = (t: number): boolean => t < -595;
+const after =
+  (isOver: (t: number) => boolean, share: number, canary: number) =>
+  (rate: number): World => ({
+    rate: () => rate,
+    errors: (arm, _, t) => (isOver(t) ? share : arm === 'canary' ? canary : 0.005),
+  });
+
+/** Processes are slow while they are new: three times at first, hardly after ten seconds. */
+const warming = Array.from({ length: 20 }, (_, second) => slowedBy(1 + 2 * Math.exp(-second / 3)));
+const firstTraffic = 2;
+
 const fourAgents = [{ skew: 0 }, { skew: 0 }, { skew: 0 }, { skew: 0 }];
 const fifty = Array.from({ length: 50 }, () => ({ skew: 0 }));
 const skewed = [{ skew: -5 }, { skew: -2 }, { skew: 2 }, { skew: 5 }];
@@ -186,6 +200,44 @@ export const scenarios: readonly Scenario[] = [
     name: 'fifty agents, 0.5 -> 5 %',
     truth: 'bad',
     world: errors(0.005, 0.05, { agents: fifty }),
+  },
+  {
+    ...extra,
+    name: 'after an outage, identical',
+    truth: 'good',
+    world: after(isPastOutage, 0.15, 0.005),
+  },
+  {
+    ...extra,
+    name: 'after an outage, 0.5 -> 5 %',
+    truth: 'bad',
+    world: after(isPastOutage, 0.15, 0.05),
+  },
+  {
+    ...extra,
+    name: 'after errors at the start, 0.5 -> 5 %',
+    truth: 'bad',
+    world: after(isPastStart, 1, 0.05),
+  },
+  {
+    ...extra,
+    name: 'large clusters, mean 25, identical',
+    truth: 'good',
+    world: errors(0.005, 0.005, { clusterSize: 25 }),
+  },
+  {
+    ...extra,
+    name: 'a cold start, identical',
+    truth: 'good',
+    world: errors(0.001, 0.001, {
+      latency: (arm, t) => (arm === 'canary' ? warming[t - firstTraffic] : undefined) ?? usual,
+    }),
+  },
+  {
+    ...extra,
+    name: 'p99 three times',
+    truth: 'bad',
+    world: latency(tailSlowedBy(3)),
   },
   { ...extra, name: 'sticky users, identical', truth: 'good', world: sticky(0) },
   { ...extra, name: 'sticky users, +4.5 % errors', truth: 'bad', world: sticky(0.045) },

@@ -159,9 +159,18 @@ describe('the verdict', () => {
         buckets: second < 5 ? [60, 50] : spread(50, second % 2),
         ...more,
       }));
-    expect(watch(cold({}), { until: 'fail' }).seconds).toBeLessThan(5);
+    expect(watch(cold({}), { seconds: 60 }).verdict.outcome).not.toBe('fail');
     expect(watch(cold({}), { seconds: 60, plan: warm }).verdict.outcome).not.toBe('fail');
     expect(watch(cold({ errors: 10 }), { until: 'fail', plan: warm }).seconds).toBeLessThan(5);
+  });
+
+  it('is fail for slowness that stays, and not before it has stayed', () => {
+    const slow = canaryAndBaseline(() => ({ buckets: [60, 50] }));
+    expect(watch(slow, { seconds: 9 }).verdict).toMatchObject({ outcome: 'inconclusive' });
+    expect(watch(slow, { seconds: 9 }).verdict.evidence.rollback).toBeGreaterThan(10);
+    const { seconds } = watch(slow, { until: 'fail' });
+    expect(seconds).toBeGreaterThanOrEqual(10);
+    expect(seconds).toBeLessThan(15);
   });
 
   it('does not look at latency where the plan says so', () => {

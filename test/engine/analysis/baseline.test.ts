@@ -5,7 +5,7 @@ import {
   readBaselineState,
   summarise,
 } from '#engine/analysis/baseline.ts';
-import { assumedDispersion } from '#engine/analysis/dispersion.ts';
+import { assumedDispersion, mostDispersion } from '#engine/analysis/dispersion.ts';
 import { upperEdge } from '#engine/analysis/histogram.ts';
 import type { Sample } from '#engine/model/telemetry.ts';
 import { createChance } from '#test/sim/random.ts';
@@ -60,6 +60,30 @@ describe('before a rollout', () => {
     expect(clusters(5, () => 500, 0.005)).toBeGreaterThan(3.5);
     expect(clusters(1, (second) => (second % 20 < 3 ? 2000 : 200), 0.02)).toBeLessThan(1.5);
     expect(clusters(1, (second) => 500 + second, 0.01)).toBeLessThan(1.5);
+  });
+
+  it.each<readonly [string, (second: number) => number]>([
+    ['an outage of a minute', (second) => (second >= 200 && second < 260 ? 0.3 : 0.002)],
+    ['an outage that is going on', (second) => (second >= 570 ? 0.3 : 0.002)],
+    ['two short outages', (second) => (second % 300 > 280 ? 1 : 0.002)],
+    ['errors at the start', (second) => (second < 5 ? 1 : 0.002)],
+  ])('%s does not look like clusters', (_, share) => {
+    const chance = createChance(17);
+    for (const load of [50, 500]) {
+      const state = learnt(600, (second) => ({
+        requests: load,
+        errors: Math.min(load, chance.poisson(load * share(second))),
+      }));
+      expect(summarise(state).dispersion.errors).toBeLessThan(2.5);
+    }
+  });
+
+  it('what comes again and again is no outage, and no clusters are believed to be huge', () => {
+    const bursts = (errors: number) =>
+      summarise(learnt(600, (second) => ({ requests: 500, errors: second % 40 < 5 ? errors : 0 })))
+        .dispersion.errors;
+    expect(bursts(5)).toBeGreaterThan(3);
+    expect(bursts(400)).toBe(mostDispersion);
   });
 
   it('lost samples do not look like clusters', () => {
