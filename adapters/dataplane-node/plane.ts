@@ -15,12 +15,15 @@ import { type BoundAddress, BoundListener, type PreparedPlan } from './listener.
 import { isLate } from './overload.ts';
 import { Samples } from './samples.ts';
 import { CertificateWatch } from './tls/certificate-watch.ts';
+import { fleetWords } from './upstream/fleet-words.ts';
 import { Upstreams } from './upstream/upstreams.ts';
 
 export interface NodePlaneOptions {
   /** Called at every activation; may throw, then nothing changes. */
   readonly pipeline: (view: PlaneView, previous: Pipeline | undefined) => Pipeline;
   readonly reporter: Sample['reporter'];
+  /** Name of this agent: by it control elects who probes an endpoint. */
+  readonly agent?: string;
   readonly clock?: Clock;
   readonly random?: Random;
   /** Policy port to real port, 0 for any free one. A port that is not in it is bound as policy says. */
@@ -104,6 +107,7 @@ class Plane implements NodePlane {
       clock,
       reporter: options.reporter,
       revision: () => this.pipeline?.revision ?? 0,
+      endpoints: () => this.upstreams.takeSeries(),
     });
     this.upstreams = new Upstreams({
       deadlines: this.deadlines,
@@ -135,7 +139,10 @@ class Plane implements NodePlane {
     this.counts.start();
     this.certificates.watch(view.snapshot.listeners);
     this.pipeline = pipeline;
-    this.context.active = activeView(pipeline, upstreams.commit());
+    this.context.active = activeView(
+      pipeline,
+      upstreams.commit(fleetWords(view, this.options.agent ?? '')),
+    );
     for (const { listener, ready } of listeners.values()) listener.commit(ready);
     const kept = new Map([...listeners].map(([key, { listener }]) => [key, listener]));
     for (const [key, listener] of this.listeners) if (!kept.has(key)) listener.stop();

@@ -1,6 +1,6 @@
 // Counts what happened, per second and series, and hands the windows out.
 
-import type { Histogram, Sample, Series } from '#engine/model/telemetry.ts';
+import type { EndpointSeries, Histogram, Sample, Series } from '#engine/model/telemetry.ts';
 import type { Clock } from '#engine/ports/clock.ts';
 import type { SampleFacts } from '#engine/ports/data-plane.ts';
 
@@ -99,6 +99,8 @@ export interface SamplesOptions {
   readonly clock: Clock;
   readonly reporter: Sample['reporter'];
   readonly revision: () => number;
+  /** What single endpoints answered since it was last asked. */
+  readonly endpoints?: () => readonly EndpointSeries[];
   readonly everyMs?: number;
 }
 
@@ -141,16 +143,18 @@ export class Samples {
       if (byUpstream.size === 0) this.cells.delete(rule);
     }
     const at = clock.monotonic();
+    const endpoints = this.options.endpoints?.() ?? [];
     const facts = {
       startMs: this.startMs,
       spanMs: Math.round(at - this.startedAt),
       reporter,
       revision: revision(),
       series,
+      ...(endpoints.length > 0 && { endpoints }),
     };
     this.startMs = clock.now();
     this.startedAt = at;
-    if (series.length > 0) this.hand(facts);
+    if (series.length + endpoints.length > 0) this.hand(facts);
   }
 
   read(): AsyncIterable<SampleFacts> {

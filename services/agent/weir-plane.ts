@@ -12,6 +12,7 @@ import { createLateWeb } from './late-web.ts';
 export interface WeirPlaneOptions {
   readonly clock: Clock;
   readonly reporter: Sample['reporter'];
+  readonly agent: string;
   readonly listenPorts?: ReadonlyMap<number, number>;
   readonly files?: (path: string) => string | undefined;
   readonly onUnknownKey?: (issuer: string) => void;

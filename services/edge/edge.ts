@@ -29,6 +29,7 @@ export const startEdge = async (
   const plane = createWeirPlane({
     clock: deps.time,
     reporter: 'source',
+    agent: config.agent,
     listenPorts: config.listenPorts,
     log: deps.log,
     onUnknownKey: (issuer) => unknownKeys.note(issuer),

@@ -35,6 +35,7 @@ export const startSidecar = async (
   const plane = createWeirPlane({
     clock: deps.time,
     reporter: 'destination',
+    agent: config.agent,
     listenPorts: new Map([[config.app.port, config.inbound.port]]),
     log: deps.log,
     onUnknownKey: (issuer) => unknownKeys.note(issuer),

@@ -110,6 +110,7 @@ export abstract class Tries implements PoolClient {
     this.tries++;
     this.phase = Phase.Connecting;
     this.pauseDueAt = NEVER;
+    if (this.tries === 1 && !this.wantsFresh) this.upstream?.retries.earn();
     if (this.tries > 1) this.tryStartedAt = this.context.clock.monotonic();
     const perTryMs = this.forward?.action.retry?.perTryTimeoutMs ?? 0;
     if (perTryMs > 0) this.tryDueAt = this.tryStartedAt + perTryMs;
@@ -150,6 +151,12 @@ export abstract class Tries implements PoolClient {
     else this.endBadly(failure);
   }
 
+  /** The caller's time is up, and the endpoint had its chance. */
+  protected runOut(): void {
+    if (this.phase === Phase.Waiting) this.report(0);
+    this.endBadly('timeout');
+  }
+
   protected report(status: number): void {
     if (!this.endpoint || !this.upstream || !this.isTrying) return;
     const now = this.context.clock.monotonic();
@@ -168,7 +175,7 @@ export abstract class Tries implements PoolClient {
     }
     if (this.isRetry && this.upstream) {
       this.isRetry = false;
-      this.upstream.retries.active--;
+      this.upstream.retries.end();
     }
   }
 
@@ -217,7 +224,7 @@ export abstract class Tries implements PoolClient {
     const plan = this.forward?.action.retry;
     if (!plan || !this.upstream) return;
     this.retries++;
-    this.upstream.retries.active++;
+    this.upstream.retries.begin();
     this.isRetry = true;
     this.avoid = this.endpoint;
     this.tryDueAt = NEVER;

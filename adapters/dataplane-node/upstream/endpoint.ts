@@ -2,6 +2,7 @@
 import { endpointName } from '#engine/model/endpoint.ts';
 import type { UpstreamEndpoint } from '#engine/model/snapshot.ts';
 import type { IdleConnection } from './client.ts';
+import type { BreakerWord } from './fleet-words.ts';
 
 /** Time constant of the latency average. */
 const DECAY_MS = 10_000;
@@ -21,6 +22,11 @@ export class EndpointState {
   /** Verdict of the active health check. */
   isHealthy = true;
   isEjected = false;
+  /** What the fleet has found; undefined while nothing is wrong. */
+  word: BreakerWord | undefined;
+  /** Tries since they were last told to the fleet. */
+  requests = 0;
+  failures = 0;
   /** Start of its slow start: when it was added, or came back. Monotonic milliseconds. */
   since: number;
   private latencyMs = 0;
@@ -34,6 +40,7 @@ export class EndpointState {
     this.since = now;
   }
 
+  /** By this agent's own experience. */
   get isUsable(): boolean {
     return this.isHealthy && !this.isEjected;
   }

@@ -15,6 +15,13 @@ interface Deps {
   readonly monotonic: () => number;
 }
 
+/** Whether the plan counts it against the endpoint. */
+export const isFailure = (plan: OutlierPlan, status: number): boolean => {
+  if (status === 0) return true;
+  const onlyGateway = plan.consecutive5xxErrors === 0 && plan.consecutiveGatewayErrors > 0;
+  return onlyGateway ? status >= 502 && status <= 504 : status >= 500;
+};
+
 class Record {
   run5xx = 0;
   runGateway = 0;

@@ -1,8 +1,9 @@
 // One upstream at run time: its endpoints, the connections to them and the limits on both. It outlives snapshots, so that an
 // activation neither drops connections nor forgets how endpoints are doing.
 import type tls from 'node:tls';
-import { endpointName } from '#engine/model/endpoint.ts';
+import { endpointId, endpointName } from '#engine/model/endpoint.ts';
 import type { Upstream } from '#engine/model/snapshot.ts';
+import type { EndpointSeries } from '#engine/model/telemetry.ts';
 import type { Random } from '#engine/ports/clock.ts';
 import type { Balancer, PickFacts } from '../balancer/balancer.ts';
 import { createBalancer } from '../balancer/create-balancer.ts';
@@ -11,8 +12,10 @@ import type { Deadline, Deadlines } from '../deadlines.ts';
 import type { ClientConnection, UpstreamClient } from './client.ts';
 import { type ConnectionOwner, UpstreamConnection } from './connection.ts';
 import { EndpointState } from './endpoint.ts';
+import type { FleetWords } from './fleet-words.ts';
 import { HealthChecker } from './health-check.ts';
-import { type Outcome, OutlierDetector } from './outlier.ts';
+import { isFailure, type Outcome, OutlierDetector } from './outlier.ts';
+import { Probes } from './probes.ts';
 import { RetryBudget } from './retry-budget.ts';
 
 /** A client of the pool. `endpoint` is set by `acquire`, and set anew when a waiting client gets another connection. */
@@ -43,6 +46,7 @@ export class UpstreamState implements ConnectionOwner {
   private readonly byName = new Map<string, EndpointState>();
   private readonly outliers: OutlierDetector;
   private readonly health: HealthChecker;
+  private readonly probes = new Probes();
   private readonly waiting: PoolClient[] = [];
   private balancer: Balancer;
   private tls: tls.ConnectionOptions | undefined;
@@ -62,6 +66,10 @@ export class UpstreamState implements ConnectionOwner {
 
   get connectTimeoutMs(): number {
     return this.plan.pool.connectTimeoutMs;
+  }
+
+  get tlsOptions(): tls.ConnectionOptions | undefined {
+    return this.tls;
   }
 
   get maxRequestsPerConnection(): number {
@@ -100,12 +108,8 @@ export class UpstreamState implements ConnectionOwner {
   acquire(client: PoolClient): Acquired {
     const { pool } = this.plan;
     if (this.active >= pool.maxRequests) return 'overflow';
-    const { set } = this;
-    if (set.size === 0) return 'no-endpoint';
-    const endpoint =
-      set.size === 1
-        ? (set.endpoints[0] as EndpointState)
-        : this.balancer.pick(set, client, this.deps.monotonic());
+    const endpoint = this.choose(client);
+    if (!endpoint) return 'no-endpoint';
     const idle = client.wantsFresh ? undefined : endpoint.idle.pop();
     if (idle) {
       this.begin(client, endpoint);
@@ -125,6 +129,31 @@ export class UpstreamState implements ConnectionOwner {
     return 'started';
   }
 
+  /** An endpoint for a connection that is not the pool's; counted until `release`. */
+  reserve(facts: PickFacts): EndpointState | Exclude<Acquired, 'started'> {
+    const { set } = this;
+    if (set.size === 0) return 'no-endpoint';
+    if (this.connections >= this.plan.pool.maxConnections) return 'overflow';
+    const endpoint = this.balancer.pick(set, facts, this.deps.monotonic());
+    this.connections++;
+    endpoint.active++;
+    return endpoint;
+  }
+
+  release(endpoint: EndpointState): void {
+    this.connections--;
+    endpoint.active--;
+  }
+
+  private choose(client: PoolClient): EndpointState | undefined {
+    const { set } = this;
+    const now = this.deps.monotonic();
+    const probe = this.probes.next(client.avoid !== undefined, now);
+    if (probe) return probe;
+    if (set.size <= 1) return set.endpoints[0];
+    return this.balancer.pick(set, client, now);
+  }
+
   /** The try is over, one way or the other. Once per `acquire` that started. */
   end(client: PoolClient): void {
     const { endpoint } = client;
@@ -142,8 +171,42 @@ export class UpstreamState implements ConnectionOwner {
     // Who refuses fast must not look like who serves fast.
     const isRefusal = status === 0 || status === 429 || status === 503;
     endpoint.observe(isRefusal ? Math.max(latencyMs, REFUSAL_MS) : latencyMs, now);
-    if (this.plan.outlierDetection && !this.isRetired)
-      this.outliers.report(this.plan.outlierDetection, this.byName, outcome);
+    const plan = this.plan.outlierDetection;
+    if (!plan || this.isRetired) return;
+    if (plan.shared) {
+      const failed = isFailure(plan, status);
+      endpoint.requests++;
+      if (failed) endpoint.failures++;
+      this.probes.report(endpoint, failed, now);
+    }
+    this.outliers.report(plan, this.byName, outcome);
+  }
+
+  /** What is to be done by decision of control. */
+  obey({ breakers, retryPercents }: FleetWords): void {
+    const { id, service, outlierDetection } = this.plan;
+    this.retries.limit(retryPercents.get(service));
+    let changed = false;
+    for (const endpoint of this.byName.values()) {
+      const word = outlierDetection?.shared ? breakers.get(endpointId(id, endpoint)) : undefined;
+      if (word === endpoint.word) continue;
+      if (word === undefined) endpoint.since = this.deps.monotonic();
+      endpoint.word = word;
+      changed = true;
+    }
+    if (changed) this.refresh();
+  }
+
+  /** What endpoints answered since this was last asked. */
+  takeSeries(): readonly EndpointSeries[] {
+    const series: EndpointSeries[] = [];
+    for (const endpoint of this.byName.values()) {
+      const { requests, failures } = endpoint;
+      if (requests === 0) continue;
+      series.push({ endpoint: endpointId(this.plan.id, endpoint), requests, failures });
+      endpoint.requests = endpoint.failures = 0;
+    }
+    return series;
   }
 
   log(message: string, error: unknown): void {
@@ -173,8 +236,9 @@ export class UpstreamState implements ConnectionOwner {
       this.arm(connection, this.idleMs(connection));
       return;
     }
-    if (next.endpoint !== endpoint && next.hashKey !== undefined) {
-      // It has to go to its own endpoint; this connection makes room for one there.
+    const isOther = next.endpoint !== endpoint;
+    if (isOther && (next.hashKey !== undefined || !this.set.endpoints.includes(endpoint))) {
+      // It has to go to its own endpoint, or must not go here; this connection makes room for one there.
       this.waiting.unshift(next);
       connection.close();
       return;
@@ -200,7 +264,11 @@ export class UpstreamState implements ConnectionOwner {
   /** Health or ejection changed. */
   refresh(): void {
     const listed = [...this.byName.values()].filter((each) => each.weight > 0);
-    const usable = listed.filter((each) => each.isUsable);
+    const own = listed.filter((each) => each.isUsable);
+    const allowed = own.filter((each) => each.word === undefined);
+    // The fleet's word is not taken for the last one that works here.
+    const usable = allowed.length > 0 ? allowed : own;
+    this.probes.set(listed.filter((each) => each.word === 'probing'));
     const isPanic =
       usable.length < listed.length &&
       usable.length * 100 < listed.length * this.plan.panicThreshold;

@@ -3,11 +3,13 @@ import { readFileSync } from 'node:fs';
 import tls from 'node:tls';
 import { EngineError } from '#engine/model/errors.ts';
 import type { Snapshot, Upstream } from '#engine/model/snapshot.ts';
+import type { EndpointSeries } from '#engine/model/telemetry.ts';
+import type { FleetWords } from './fleet-words.ts';
 import { type UpstreamDeps, UpstreamState } from './upstream-state.ts';
 
 /** Checked and ready; `commit` cannot fail. */
 export interface PreparedUpstreams {
-  commit(): ReadonlyMap<string, UpstreamState>;
+  commit(words: FleetWords): ReadonlyMap<string, UpstreamState>;
 }
 
 export class Upstreams {
@@ -24,7 +26,7 @@ export class Upstreams {
       ([id, plan]) => [id, plan, tlsOptionsOf(supported(plan))] as const,
     );
     return {
-      commit: () => {
+      commit: (words) => {
         const next = new Map<string, UpstreamState>();
         for (const [id, plan, tlsOptions] of plans) {
           const known = this.byId.get(id);
@@ -32,10 +34,16 @@ export class Upstreams {
           next.set(id, known ?? new UpstreamState(plan, tlsOptions, this.deps));
         }
         for (const [id, state] of this.byId) if (!next.has(id)) state.retire();
+        for (const state of next.values()) state.obey(words);
         this.byId = next;
         return next;
       },
     };
+  }
+
+  /** What endpoints answered since this was last asked. */
+  takeSeries(): readonly EndpointSeries[] {
+    return [...this.byId.values()].flatMap((state) => state.takeSeries());
   }
 
   get all(): Iterable<UpstreamState> {
@@ -48,7 +56,7 @@ export class Upstreams {
 }
 
 const supported = (plan: Upstream): Upstream => {
-  if (plan.protocol !== 'http')
+  if (plan.protocol !== 'http' && plan.protocol !== 'tcp')
     throw new EngineError(
       'ERR_CONFIG_INVALID',
       `${plan.id}: protocol ${plan.protocol} is not supported`,
