@@ -38,6 +38,11 @@ export interface Listener {
   /** TCP and TLS pass-through. */
   readonly upstream?: string;
   readonly trustedProxies: readonly string[];
+  /** Who may read `x-policy-decision`. */
+  readonly decisionHeader?: {
+    readonly ipBlocks: readonly string[];
+    readonly groups: readonly string[];
+  };
   readonly limits: ListenerLimits;
   readonly path: {
     readonly normalization: 'None' | 'Base' | 'MergeSlashes' | 'DecodeAndMergeSlashes';

@@ -4,6 +4,7 @@ import { canonicalHeader, identityHeaders } from '../filters/header-names.ts';
 import { standingRevocations } from '../filters/revocations.ts';
 import type { HostEntry, Snapshot } from '../model/snapshot.ts';
 import type { PlaneView } from '../ports/data-plane.ts';
+import { decisionReaders, type MaySeeDecisions } from './decision-header.ts';
 import { baseSplits, type SplitTables } from './destination.ts';
 import type { RequestView } from './exchange.ts';
 import { HostIndex } from './host-index.ts';
@@ -23,6 +24,7 @@ export interface CompiledSnapshot {
   readonly revocations: ReturnType<typeof standingRevocations>;
   /** Some rule has CORS, so preflights are worth a look. */
   readonly hasCors: boolean;
+  readonly decisionReaders: ReadonlyMap<string, MaySeeDecisions>;
   hostOf(request: RequestView): CompiledHost | undefined;
 }
 
@@ -57,6 +59,7 @@ export const compileSnapshot = (view: PlaneView, deps: PipelineDeps): CompiledSn
     protectedHeaders,
     revocations: standingRevocations(snapshot.standing),
     hasCors: snapshot.rules.some((rule) => rule.cors !== undefined),
+    decisionReaders: decisionReaders(snapshot.listeners),
     hostOf: (request) => hosts[index.find(request.host, request.listener)],
   };
 };

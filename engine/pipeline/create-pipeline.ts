@@ -4,6 +4,7 @@ import { cookie, withoutQuery } from '../filters/request-parts.ts';
 import { createRevocations, type Revocations } from '../filters/revocations.ts';
 import type { PlaneView } from '../ports/data-plane.ts';
 import { type CompiledSnapshot, compileSnapshot, type PipelineDeps } from './compiled-snapshot.ts';
+import { decisionOf } from './decision-header.ts';
 import { chooseUpstream, chooseVersion, decidedSplits, type SplitTables } from './destination.ts';
 import type {
   Exchange,
@@ -137,6 +138,11 @@ export class WeirPipeline implements Pipeline {
   }
 
   #reply(exchange: LiveExchange, respond: Respond): Respond {
+    const maySee = this.compiled.decisionReaders.get(exchange.request.listener);
+    if (maySee?.(exchange)) {
+      const decision = decisionOf(exchange, this.revision);
+      if (decision !== undefined) exchange.responseHeaders.push('x-policy-decision', decision);
+    }
     this.respond(exchange, {
       status: respond.status,
       header: (name) => findHeader(respond.headers, name),

@@ -19,6 +19,7 @@ export const listenersOf = ({ metadata, spec }: Gateway): readonly Listener[] =>
         upstream: `${backend.namespace ?? metadata.namespace}/${backend.service}`,
       }),
       trustedProxies: spec.trustedProxies,
+      ...(spec.decisionHeader && { decisionHeader: spec.decisionHeader }),
       limits: limitsPlan(spec.limits),
       path: spec.path,
     };

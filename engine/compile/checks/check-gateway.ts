@@ -16,19 +16,23 @@ export const checkGateway = ({ spec }: Gateway): readonly Finding[] => [
   ...spec.listeners.flatMap((listener, index) =>
     checkListener(listener, ['spec', 'listeners', index]),
   ),
-  ...spec.trustedProxies.flatMap((block, index): Finding[] =>
+  ...checkBlocks(spec.trustedProxies, ['spec', 'trustedProxies']),
+  ...checkBlocks(spec.decisionHeader?.ipBlocks ?? [], ['spec', 'decisionHeader', 'ipBlocks']),
+];
+
+const checkBlocks = (blocks: readonly string[], path: Path): readonly Finding[] =>
+  blocks.flatMap((block, index): Finding[] =>
     isAddressBlock(block)
       ? []
       : [
           {
             code: 'ERR_FIELD_VALUE',
-            path: ['spec', 'trustedProxies', index],
+            path: [...path, index],
             message: `"${block}" is no address and no CIDR block`,
             hint: 'Write 10.0.0.0/8, 192.0.2.1 or 2001:db8::/32.',
           },
         ],
-  ),
-];
+  );
 
 const isEverywhere = (address: string): boolean => address === '0.0.0.0' || address === '::';
 

@@ -154,6 +154,21 @@ export const gatewaySpec = strict({
       default: [],
     }),
   ),
+  decisionHeader: about(
+    'Who is told which policy, rule and revision refused a request: `x-policy-decision` on the answer. Nobody by default; the access log always knows.',
+    Type.Optional(
+      strict({
+        ipBlocks: about(
+          'Callers at these addresses, behind trusted proxies.',
+          Type.Array(Type.String(), { default: [] }),
+        ),
+        groups: about(
+          'Authenticated callers in one of these groups of Consumers.',
+          Type.Array(Type.String(), { default: [] }),
+        ),
+      }),
+    ),
+  ),
   path: about(
     'How paths are brought into the one form that routing, policies and services see.',
     strict(
