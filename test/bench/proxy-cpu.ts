@@ -101,7 +101,12 @@ const context: PlaneContext = {
 };
 const [listener] = snapshot.listeners;
 if (!listener) throw new Error('no listener');
-const home = { plan: portPlanOf([listener]), isClosing: false, forget: () => {} };
+const home = {
+  plan: portPlanOf([listener]),
+  isClosing: false,
+  remember: () => {},
+  forget: () => {},
+};
 const peer = { address: '127.0.0.1', principal: undefined, scheme: 'http' as const, localPort: 1 };
 const connections = Array.from(
   { length: 64 },

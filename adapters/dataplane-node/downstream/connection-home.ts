@@ -1,10 +1,20 @@
 // Where a caller's connection came in.
-import type { Deadline } from '../deadlines.ts';
+import type { Pipeline } from '#engine/pipeline/exchange.ts';
 import type { PortPlan } from './listener-plan.ts';
+
+/** A caller's connection as its listener sees it, whatever it speaks. */
+export interface CallerConnection {
+  /** No more requests: what is under way is finished. `isIdleToo`: do not wait for another request to say so. */
+  drain(isIdleToo: boolean): void;
+  /** Ends what was let in by something that has been revoked since. */
+  cutRevoked(pipeline: Pipeline): void;
+  destroy(): void;
+}
 
 export interface ConnectionHome {
   /** Replaced when policy changes; a request keeps the one that it began with. */
   readonly plan: PortPlan;
   readonly isClosing: boolean;
-  forget(connection: Deadline): void;
+  remember(connection: CallerConnection): void;
+  forget(connection: CallerConnection): void;
 }

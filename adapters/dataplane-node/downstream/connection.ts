@@ -7,12 +7,14 @@ import type { PlaneContext } from '../exchange/context.ts';
 import { ExchangeRunner } from '../exchange/runner.ts';
 import { BodyReader } from '../http1/body-reader.ts';
 import { type Refusal, RequestHead, refusals } from '../http1/request-head.ts';
+import { CallerSession } from '../http2/caller-session.ts';
+import { handOver, isPreface } from '../http2/preface.ts';
 import { SocketWriter } from '../socket-writer.ts';
 import type { ConnectionHome } from './connection-home.ts';
 import { State } from './connection-state.ts';
 import type { Downstream } from './downstream.ts';
 import { incompleteFault } from './incomplete-head.ts';
-import { httpsRedirect, overloaded, refused } from './local-reply.ts';
+import { refused } from './local-reply.ts';
 import { PendingBytes } from './pending-bytes.ts';
 import { requestIdOf } from './request-id.ts';
 import { DownstreamRequest, type PeerFacts } from './request-view.ts';
@@ -124,10 +126,9 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
     else this.runner.onDue(now);
   }
 
-  /** No more requests: at once when nothing is under way. */
-  drain(): void {
+  drain(isIdleToo: boolean): void {
     this.mustClose = true;
-    if (this.isIdle) this.closeGracefully();
+    if (isIdleToo && this.isIdle) this.closeGracefully();
   }
 
   /** Ends a stream or tunnel whose caller has been shut out since it began. Short answers just finish. */
@@ -245,18 +246,9 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
   // Reading.
 
   private processPending(): void {
-    if (this.state === State.Head && !this.holdsHead()) return;
+    if (this.state === State.Head && !this.pending.holdsHead(this.home.plan.first.limits)) return;
     const bytes = this.pending.take();
     this.process(bytes, 0, bytes.length);
-  }
-
-  /** Whether `pending` has a whole head, or one that has to be refused already. */
-  private holdsHead(): boolean {
-    const { limits } = this.home.plan.first;
-    return this.pending.hasNewHeadEnd((known) => {
-      const bytes = this.pending.peek();
-      return incompleteFault(bytes, { start: 0, end: bytes.length, known }, limits) !== undefined;
-    });
   }
 
   private process(bytes: Buffer, start: number, end: number): void {
@@ -295,29 +287,41 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
       length = text.indexOf('\r\n\r\n');
     }
     if (length < 0) return this.awaitRest(bytes, start, end);
-    this.begin(
+    const refusal =
       length > most
         ? refusals.tooLarge
         : (this.head.parse(text, 0, limits) ??
-            this.request.read(plan) ??
-            this.context.active.protection.strip(this.head)),
-    );
+          this.request.read(plan) ??
+          this.context.active.protection.strip(this.head));
+    if (
+      refusal === refusals.version &&
+      isPreface(text) &&
+      this.served === 0 &&
+      !this.request.isSecure
+    )
+      return this.becomeHttp2(bytes.subarray(start, end), end);
+    this.begin(refusal);
     return start + length + 4;
   }
 
+  /** With prior knowledge: the first bytes say it. */
+  private becomeHttp2(bytes: Buffer, end: number): number {
+    const { socket, home, request, context } = this;
+    this.state = State.Closed;
+    home.remember(new CallerSession(handOver(socket, bytes), home, request.peer, context));
+    return end;
+  }
+
   private awaitRest(bytes: Buffer, start: number, end: number): number {
-    const refusal = incompleteFault(
-      bytes,
-      { start, end, known: start },
-      this.home.plan.first.limits,
-    );
+    const { limits } = this.home.plan.first;
+    const refusal = incompleteFault(bytes, { start, end, known: start }, limits);
     if (refusal) {
       this.refuse(refusal);
       return end;
     }
     this.pending.append(bytes, start, end);
     // Counts from the first byte: dripping does not extend it.
-    this.armIn(this.home.plan.first.limits.headerTimeoutMs);
+    this.armIn(limits.headerTimeoutMs);
     return end;
   }
 
@@ -332,12 +336,8 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
     this.awaitsContinue = head.expectsContinue;
     body.start(head.contentLength);
     this.state = body.done ? State.Busy : State.Body;
-    const runner = new ExchangeRunner(context, this, requestIdOf(request));
-    this.runner = runner;
-    if (request.listenerPlan.redirectToHttps && request.scheme === 'http')
-      runner.reply(httpsRedirect(request));
-    else if (context.isOverloaded()) runner.reply(overloaded);
-    else runner.start();
+    this.runner = new ExchangeRunner(context, this, requestIdOf(request));
+    this.runner.begin();
   }
 
   private refuse(refusal: Refusal): void {

@@ -1,4 +1,6 @@
 // Bytes that came too early: the rest of a head, or requests sent ahead. Grows by doubling, so that slow drips cost little.
+import type { HeadLimits } from '../http1/request-head.ts';
+import { incompleteFault } from './incomplete-head.ts';
 
 export class PendingBytes {
   private bytes = EMPTY;
@@ -21,16 +23,15 @@ export class PendingBytes {
     this.size = needed;
   }
 
-  /** Valid until the next `append`. */
-  peek(): Buffer {
-    return this.bytes.subarray(0, this.size);
-  }
-
-  /** Looks at new bytes only: for the end of a head, and for what `isHopeless` finds from the given place on. */
-  hasNewHeadEnd(isHopeless: (from: number) => boolean): boolean {
+  /** Whether there is a whole head, or one that has to be refused already. Looks at new bytes only. */
+  holdsHead(limits: HeadLimits): boolean {
     const from = Math.max(0, this.scanned - 3);
     this.scanned = this.size;
-    return this.peek().includes('\r\n\r\n', from, 'latin1') || isHopeless(from);
+    const bytes = this.bytes.subarray(0, this.size);
+    return (
+      bytes.includes('\r\n\r\n', from, 'latin1') ||
+      incompleteFault(bytes, { start: 0, end: this.size, known: from }, limits) !== undefined
+    );
   }
 
   /** Hands the bytes over. */

@@ -1,7 +1,7 @@
 // One request from its head to the end of its answer: asks the pipeline, tries upstreams, streams both bodies.
 import type { Exchange, Forward, Outcome, Respond } from '#engine/pipeline/exchange.ts';
 import type { Downstream, RequestSink } from '../downstream/downstream.ts';
-import { failure } from '../downstream/local-reply.ts';
+import { failure, httpsRedirect, overloaded } from '../downstream/local-reply.ts';
 import type { DownstreamRequest } from '../downstream/request-view.ts';
 import type { FieldSection } from '../http1/field-section.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
@@ -49,7 +49,15 @@ export class ExchangeRunner extends Tries implements RequestSink, Concluded {
     return this.view.pipeline.revision;
   }
 
-  start(): void {
+  begin(): void {
+    const { context, request } = this;
+    if (request.listenerPlan.redirectToHttps && request.scheme === 'http')
+      this.reply(httpsRedirect(request));
+    else if (context.isOverloaded()) this.reply(overloaded);
+    else this.start();
+  }
+
+  private start(): void {
     try {
       const outcome = this.view.pipeline.handle(this.request, this.requestId);
       if (!(outcome instanceof Promise)) this.decide(outcome);
@@ -150,7 +158,7 @@ export class ExchangeRunner extends Tries implements RequestSink, Concluded {
 
   onDue(now: number): void {
     if (this.phase === Phase.Done) return;
-    if (now >= this.routeDueAt) this.endBadly('timeout');
+    if (now >= this.routeDueAt) this.runOut();
     else if (this.isStalled(now)) this.giveUpOnCaller();
     else if (now >= this.pauseDueAt) this.tryOnce();
     else if (now >= this.tryDueAt) this.onTryFailure('timeout');
