@@ -3,6 +3,7 @@
 import type { EndpointSeries, Histogram, Sample, Series } from '#engine/model/telemetry.ts';
 import type { Clock } from '#engine/ports/clock.ts';
 import type { SampleFacts } from '#engine/ports/data-plane.ts';
+import { DenialCounts } from './denial-counts.ts';
 
 export interface Outcome {
   readonly rule: string;
@@ -16,6 +17,9 @@ export interface Outcome {
   readonly requestBytes: number;
   readonly responseBytes: number;
   readonly retries: number;
+  /** The policy that refused the request, and its rule. */
+  readonly policy?: string | undefined;
+  readonly policyRule?: string | undefined;
 }
 
 /** Callers choose the source, so their number is bounded; the rest is counted together. */
@@ -108,6 +112,7 @@ export class Samples {
   private readonly options: SamplesOptions;
   /** By rule, then `service@version`, then source. */
   private cells = new Map<string, Map<string, Map<string, Cell>>>();
+  private readonly denials = new DenialCounts();
   private windows: SampleFacts[] = [];
   private readonly waiting: ((result: IteratorResult<SampleFacts>) => void)[] = [];
   private startMs: number;
@@ -127,6 +132,7 @@ export class Samples {
 
   record(outcome: Outcome): void {
     this.cellOf(outcome).add(outcome);
+    if (outcome.policy !== undefined) this.denials.add(outcome.policy, outcome.policyRule);
   }
 
   /** Ends the window; an empty one is not handed out. */
@@ -144,6 +150,7 @@ export class Samples {
     }
     const at = clock.monotonic();
     const endpoints = this.options.endpoints?.() ?? [];
+    const denials = this.denials.take();
     const facts = {
       startMs: this.startMs,
       spanMs: Math.round(at - this.startedAt),
@@ -151,6 +158,7 @@ export class Samples {
       revision: revision(),
       series,
       ...(endpoints.length > 0 && { endpoints }),
+      ...(denials.length > 0 && { denials }),
     };
     this.startMs = clock.now();
     this.startedAt = at;

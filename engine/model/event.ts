@@ -25,6 +25,7 @@ export const eventTypes = [
   'breaker.closed',
   'decision.standing',
   'decision.retired',
+  'access.denied',
   'keys.rotated',
   'keys.unreachable',
   'keys.recovered',

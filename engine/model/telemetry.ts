@@ -45,6 +45,16 @@ export interface Sample {
   readonly series: readonly Series[];
   /** What single endpoints answered, of Services whose outlier detection is shared; absent if there is nothing to tell. */
   readonly endpoints?: readonly EndpointSeries[];
+  /** What policies refused, at most 64 entries; absent if nothing. The series count these requests too. */
+  readonly denials?: readonly Denial[];
+}
+
+export interface Denial {
+  /** `Authorization/bibby/readers`; `no ALLOW policy matches`. */
+  readonly policy: string;
+  /** Place in the policy's list; empty where none of its rules is to blame. */
+  readonly rule: string;
+  readonly requests: number;
 }
 
 /** Every try counts, retried ones too. */

@@ -20,7 +20,7 @@ export interface PlaneView {
 
 export type SampleFacts = Pick<
   Sample,
-  'startMs' | 'spanMs' | 'reporter' | 'revision' | 'series' | 'endpoints'
+  'startMs' | 'spanMs' | 'reporter' | 'revision' | 'series' | 'endpoints' | 'denials'
 >;
 
 export interface DataPlane {

@@ -9,6 +9,7 @@ import type { LogEntry } from '#engine/ports/log.ts';
 import { Queue } from '#engine/ports/queue.ts';
 import { expiredRevocations } from './api/revocations.ts';
 import { decodeJson, encodeJson } from './codec.ts';
+import { Denials } from './denials.ts';
 import type { Happening, RememberedWorkload } from './fleet.ts';
 import { openAck, openHeartbeat, openSample } from './intake.ts';
 import type { Term } from './leadership.ts';
@@ -33,6 +34,7 @@ export class Duties {
   readonly #parts: Parts;
   readonly #serve: () => Subscription;
   readonly #toldMs = new Map<string, number>();
+  readonly #denials = new Denials();
   #api: Subscription | undefined;
   #tickedMs = 0;
   #leaderRevision = 0;
@@ -65,6 +67,7 @@ export class Duties {
       await this.#parts.keys?.load();
       await ring.lead(term);
       await rollouts.begin(term);
+      await this.#parts.breakers.begin(term);
       await this.renew();
       this.#api ??= this.#serve();
       log(`${instance} leads, epoch ${term.epoch}`);
@@ -86,6 +89,8 @@ export class Duties {
     const { instance } = this.#config;
     ring.follow();
     rollouts.end();
+    this.#parts.breakers.end();
+    this.#denials.clear();
     this.#api?.close();
     this.#api = undefined;
     this.#deps.log(`${instance} no longer leads`);
@@ -187,6 +192,8 @@ export class Duties {
     if (!sample) return;
     this.#parts.metrics.add('weir_samples_total');
     this.#parts.rollouts.observe(sample);
+    this.#parts.breakers.observe(sample);
+    if (this.#parts.leadership.term) this.#denials.add(sample, this.#deps.time.monotonic());
   }
 
   /** Something new in the control stream: ours, or somebody's whose time is over, or our successor's. */
@@ -221,7 +228,9 @@ export class Duties {
     if (!term) return;
     if (this.#isOutrun(term, nowMs)) await leadership.renounce();
     if (ring.isUntidy) await this.renew();
+    for (const told of this.#denials.take(nowMs)) this.#parts.events.tell(told);
     await rollouts.tick();
+    await this.#parts.breakers.tick();
     await this.#forgetExpired(nowMs);
   }
 

@@ -98,6 +98,16 @@ const sample = Compile(
     endpoints: Type.Optional(
       Type.Array(Type.Object({ endpoint: Type.String(), requests: count(), failures: count() })),
     ),
+    denials: Type.Optional(
+      Type.Array(
+        Type.Object({
+          policy: text(512),
+          rule: Type.String({ pattern: '^[0-9]{0,6}$' }),
+          requests: count(),
+        }),
+        { maxItems: 64 },
+      ),
+    ),
   }),
 );
 

@@ -37,6 +37,8 @@ export const recordExchange = (run: Concluded): void => {
     requestBytes: run.requestBytes,
     responseBytes: run.responseBytes,
     retries: run.tries > 1 ? run.tries - 1 : 0,
+    policy: exchange?.notes?.['policy'],
+    policyRule: exchange?.notes?.['rule'],
   });
   context.onAccess?.(entryOf(run, latencyMs));
 };

@@ -70,3 +70,17 @@ describe('a window', () => {
     }
   });
 });
+
+describe('denials', () => {
+  it('are counted by policy and rule, and in bounded number', async () => {
+    const counts = samples();
+    for (let i = 0; i < 100; i += 1)
+      counts.record({ ...outcome, policy: `p${i}`, policyRule: '1' });
+    counts.record({ ...outcome, policy: 'p0', policyRule: '1' });
+    counts.close();
+    const [window] = await Array.fromAsync(counts.read());
+    expect(window?.denials).toHaveLength(64);
+    expect(window?.denials?.[0]).toEqual({ policy: 'p0', rule: '1', requests: 2 });
+    expect(window?.denials?.at(-1)).toEqual({ policy: 'others', rule: '', requests: 37 });
+  });
+});
