@@ -1,52 +1,81 @@
-// The proxy's HTTP/1.1 path from bytes to bytes without sockets: callers' connections in front, one fake upstream behind.
+// The whole data plane from bytes to bytes without sockets: fakes take the place of those in front and of those behind.
 import net from 'node:net';
-import { Deadlines } from '#adapters/dataplane-node/deadlines.ts';
-import { DownstreamConnection } from '#adapters/dataplane-node/downstream/connection.ts';
-import { portPlanOf } from '#adapters/dataplane-node/downstream/listener-plan.ts';
-import { activeView, type PlaneContext } from '#adapters/dataplane-node/exchange/context.ts';
-import { Samples } from '#adapters/dataplane-node/samples.ts';
-import { Upstreams } from '#adapters/dataplane-node/upstream/upstreams.ts';
+import { afterAll } from 'vitest';
+import type { AccessEntry } from '#adapters/dataplane-node/access.ts';
+import { createNodePlane } from '#adapters/dataplane-node/plane.ts';
 import type { Pipeline } from '#engine/pipeline/exchange.ts';
 import type { PlaneView } from '#engine/ports/data-plane.ts';
-import { listener } from '#test/adapters/dataplane-node/support.ts';
 
 interface OnRead {
   readonly buffer: Buffer;
   readonly callback: (length: number) => boolean;
 }
 
+type Listener = (...args: unknown[]) => void;
+
+class FakeEmitter {
+  private readonly listeners = new Map<string, Listener[]>();
+
+  on(event: string, listener: Listener): this {
+    this.listeners.set(event, [...(this.listeners.get(event) ?? []), listener]);
+    return this;
+  }
+
+  once(event: string, listener: Listener): this {
+    return this.on(event, listener);
+  }
+
+  emit(event: string, ...args: unknown[]): void {
+    for (const listener of this.listeners.get(event) ?? []) listener(...args);
+  }
+
+  removeListener(): this {
+    return this;
+  }
+
+  removeAllListeners(event: string): this {
+    this.listeners.delete(event);
+    return this;
+  }
+}
+
 /** As much of a socket as the proxy touches. */
-class FakeSocket {
+class FakeSocket extends FakeEmitter {
+  readonly remoteAddress = '10.0.0.1';
+  readonly localPort = 8080;
   readonly writableNeedDrain = false;
   readonly writableLength = 0;
   readonly connecting = false;
+  readonly onread: OnRead | undefined;
   destroyed = false;
   /** The proxy has said that it will send no more. */
   ended = false;
   written = '';
   onWritten: (() => void) | undefined;
-  private readonly listeners = new Map<string, (() => void)[]>();
   /** For writes past the stream. */
-  readonly _handle = {
+  _handle: unknown = {
     writeLatin1String: (_request: null, text: string): number => {
       this.write(text);
       return 0;
     },
   };
 
+  constructor(options: { readonly onread?: OnRead } = {}) {
+    super();
+    this.onread = options.onread;
+  }
+
+  /** The other side has sent this. */
+  hear(text: string): void {
+    const { onread } = this;
+    if (onread) onread.callback(onread.buffer.write(text, 'latin1'));
+    else this.emit('data', Buffer.from(text, 'latin1'));
+  }
+
   write(data: string | Buffer): boolean {
     this.written += typeof data === 'string' ? data : data.latin1Slice();
     this.onWritten?.();
     return true;
-  }
-
-  on(event: string, listener: () => void): this {
-    this.listeners.set(event, [...(this.listeners.get(event) ?? []), listener]);
-    return this;
-  }
-
-  emit(event: string): void {
-    for (const listener of this.listeners.get(event) ?? []) listener();
   }
 
   end(): void {
@@ -63,10 +92,23 @@ class FakeSocket {
 
   pause(): void {}
   resume(): void {}
+  setNoDelay(): void {}
+}
+
+class FakeServer extends FakeEmitter {
+  listen(_options: object, onListening: () => void): void {
+    onListening();
+  }
+
+  address(): object {
+    return { address: '127.0.0.1', port: 8080 };
+  }
+
+  close(): void {}
 }
 
 export interface Conversation {
-  /** All that the upstream was sent, over all connections, in the order of the connections. */
+  /** All that the upstream was sent, in the order of the connections. */
   readonly sent: string;
   readonly answers: string;
   readonly closed: boolean;
@@ -77,62 +119,63 @@ export interface InMemoryProxy {
   talk(pieces: readonly string[]): Conversation;
 }
 
-/** What an upstream says to the text that it has got so far; undefined to wait for more. */
-export type Answering = (text: string) => string | undefined;
-
 export interface InMemoryOptions {
-  readonly answer: Answering;
+  /** What an upstream says, in these pieces, to the text that it has got so far; undefined to wait for more. */
+  readonly answer: (text: string) => readonly string[] | undefined;
   readonly view: PlaneView;
   readonly pipeline: Pipeline;
+  readonly onAccess?: (entry: AccessEntry) => void;
 }
 
-/** `net.connect` is the fake's from here on. */
-export const inMemoryProxy = ({ answer, view, pipeline }: InMemoryOptions): InMemoryProxy => {
+const { createServer, Socket, connect } = net;
+
+/** Of `net` nothing but the fakes is left for the rest of the file. */
+export const inMemoryProxy = async (options: InMemoryOptions): Promise<InMemoryProxy> => {
+  const { answer, view, pipeline, onAccess } = options;
   let due: (() => void)[] = [];
   let upstreams: FakeSocket[] = [];
+  let accepted: FakeSocket | undefined;
+  const server = new FakeServer();
   Object.assign(net, {
-    connect: ({ onread }: { readonly onread: OnRead }) => {
-      const socket = new FakeSocket();
+    createServer: () => server,
+    // The kernel handle of what was accepted moves to a socket that reads as the proxy likes.
+    Socket: class {
+      constructor(socketOptions: { readonly onread: OnRead }) {
+        return (accepted = new FakeSocket(socketOptions));
+      }
+    },
+    connect: (socketOptions: { readonly onread: OnRead }) => {
+      const socket = new FakeSocket(socketOptions);
       let read = 0;
       socket.onWritten = () => {
-        const text = answer(socket.written.slice(read));
-        if (text === undefined) return;
+        const pieces = answer(socket.written.slice(read));
+        if (pieces === undefined) return;
         read = socket.written.length;
-        due.push(() => {
-          if (socket.destroyed) return;
-          onread.buffer.write(text, 'latin1');
-          onread.callback(text.length);
-        });
+        for (const piece of pieces)
+          due.push(() => {
+            if (!socket.destroyed && piece !== '') socket.hear(piece);
+          });
       };
       upstreams.push(socket);
       due.push(() => socket.emit('connect'));
       return socket;
     },
   });
-  const clock = { now: () => 0, monotonic: () => 0 };
-  const log = (message: string, error?: unknown): never => {
-    throw new Error(message, { cause: error });
-  };
-  const deadlines = new Deadlines(clock.monotonic);
-  const prepared = new Upstreams({ deadlines, monotonic: clock.monotonic, random: () => 0, log });
-  const context: PlaneContext = {
-    clock,
+  const plane = createNodePlane({
+    pipeline: () => pipeline,
+    reporter: 'source',
+    clock: { now: () => 0, monotonic: () => 0 },
     random: () => 0,
-    deadlines,
-    samples: new Samples({ clock, reporter: 'source', revision: () => 1 }),
-    onAccess: undefined,
-    log,
-    isOverloaded: () => false,
-    active: activeView(pipeline, prepared.prepare(view.snapshot).commit()),
-    reusePort: false,
-    isDraining: false,
-    exchanges: 0,
-    mirrors: 0,
-  };
-  const home = { plan: portPlanOf([listener()]), isClosing: false, forget: () => {} };
-  const peer = { address: '10.0.0.1', principal: undefined, scheme: 'http', localPort: 1 } as const;
-  // As in life: one buffer for all, full of what was read before.
-  const buffer = Buffer.alloc(65_536, '\n');
+    log: (message, error) => {
+      throw new Error(message, { cause: error });
+    },
+    ...(onAccess && { onAccess }),
+  });
+  afterAll(async () => {
+    await plane.close();
+    Object.assign(net, { createServer, Socket, connect });
+  });
+  await plane.activate(view);
   const settle = (): void => {
     while (due.length > 0) {
       const now = due;
@@ -143,16 +186,13 @@ export const inMemoryProxy = ({ answer, view, pipeline }: InMemoryOptions): InMe
   return {
     talk(pieces) {
       upstreams = [];
-      const socket = new FakeSocket();
-      const connection = new DownstreamConnection(
-        socket as unknown as net.Socket,
-        home,
-        peer,
-        context,
-      );
+      accepted = undefined;
+      server.emit('connection', new FakeSocket());
+      const socket = accepted as FakeSocket | undefined;
+      if (!socket) throw new Error('the connection was not accepted');
       for (const piece of pieces) {
         if (piece === '' || socket.destroyed) continue;
-        connection.onBytes(buffer, buffer.write(piece, 'latin1'));
+        socket.hear(piece);
         settle();
       }
       const said = {
@@ -160,10 +200,11 @@ export const inMemoryProxy = ({ answer, view, pipeline }: InMemoryOptions): InMe
         answers: socket.written,
         closed: socket.ended || socket.destroyed,
       };
-      connection.destroy();
+      socket.destroyed = true;
+      socket.emit('close');
       settle();
       for (const each of upstreams) each.emit('close');
-      if (context.exchanges !== 0) throw new Error('an exchange was left behind');
+      if (plane.stats().exchanges !== 0) throw new Error('an exchange was left behind');
       return said;
     },
   };

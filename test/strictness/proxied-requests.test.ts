@@ -9,8 +9,8 @@ const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok';
 
 const view = viewOf([upstream([1])]);
 
-const proxy = inMemoryProxy({
-  answer: (text) => (readStrictly(text).messages.length > 0 ? OK : undefined),
+const proxy = await inMemoryProxy({
+  answer: (text) => (readStrictly(text).messages.length > 0 ? [OK] : undefined),
   view,
   pipeline: simplePipeline(view, {
     action: { timeoutMs: 0 },

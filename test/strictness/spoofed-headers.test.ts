@@ -160,8 +160,8 @@ beforeAll(async () => {
     }),
     1,
   );
-  proxy = inMemoryProxy({
-    answer: (text) => (readStrictly(text).messages.length > 0 ? OK : undefined),
+  proxy = await inMemoryProxy({
+    answer: (text) => (readStrictly(text).messages.length > 0 ? [OK] : undefined),
     view,
     pipeline: createPipeline(view, pipelineDeps()),
   });

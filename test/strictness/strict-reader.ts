@@ -120,6 +120,30 @@ const readBody = (length: number, text: string): Body | undefined => {
   return { body: text.slice(0, length), trailers: [], rest: text.slice(length) };
 };
 
+export interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** Final answers to requests of these methods, up to the first doubt; the rest is what is left then. */
+export const readAnswers = (
+  text: string,
+  methods: readonly string[],
+): { readonly answers: readonly Answer[]; readonly rest: string } => {
+  const answers: Answer[] = [];
+  let rest = text;
+  while (answers.length < methods.length) {
+    const end = rest.indexOf('\r\n\r\n');
+    const method = methods[answers.length] as string;
+    const head = end < 0 ? undefined : readResponseHead(rest.slice(0, end + 4), method);
+    const read = head && readBody(head.length, rest.slice(end + 4));
+    if (!head || !read) break;
+    ({ rest } = read);
+    if (head.status >= 200) answers.push({ status: head.status, body: read.body });
+  }
+  return { answers, rest };
+};
+
 export interface Reading {
   /** All whole requests up to the first doubt. */
   readonly messages: readonly Message[];

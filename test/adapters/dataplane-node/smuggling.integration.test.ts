@@ -1,45 +1,9 @@
 // Differential: whatever bytes come in, the upstream sees at most what a strict reader of RFC 9112 would have seen.
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { requestBases, requestPieces } from '#test/strictness/requests.ts';
 import { type Message, readStrictly } from '#test/strictness/strict-reader.ts';
 import { closeAll, ok, rawCaller, rawUpstream, startPlane, upstream, viewOf } from './support.ts';
-
-const smuggled = 'GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n';
-const bases: readonly string[] = [
-  `POST /one HTTP/1.1\r\nHost: a\r\nContent-Length: ${smuggled.length}\r\n\r\n${smuggled}`,
-  `POST /one HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n${smuggled.length.toString(16)}\r\n${smuggled}\r\n0\r\n\r\n`,
-  `POST /one HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nX: y\r\n\r\nhello${smuggled}`,
-  `GET /one HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n5c\r\n${smuggled}\r\n0\r\n\r\n`,
-  `POST /one HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0;x=y\r\nX: 1\r\n\r\n${smuggled}`,
-  `GET /one HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n${smuggled}`,
-];
-const pieces = [
-  '\r',
-  '\n',
-  '\r\n',
-  '\0',
-  ' ',
-  '\t',
-  ':',
-  ',',
-  ';',
-  '"',
-  '0',
-  '5',
-  '+',
-  '-',
-  '_',
-  '.',
-  '\x0b',
-  '\x7f',
-  '\xa0',
-  '\xff',
-  'chunked',
-  'Content-Length: 0\r\n',
-  'Transfer-Encoding: chunked\r\n',
-  'Transfer-Encoding:\x0bchunked\r\n',
-  'X:\r\n',
-];
 
 /** Method and body; paths may have become canonical. */
 const shown = ({ line, body }: Message): string => `${line.split(' ')[0]} ${body}`;
@@ -70,12 +34,12 @@ describe('mutated requests', () => {
     const mutation = fc.record({
       kind: fc.constantFrom('insert', 'delete', 'replace', 'duplicate'),
       at: fc.nat(),
-      piece: fc.constantFrom(...pieces),
+      piece: fc.constantFrom(...requestPieces),
       length: fc.integer({ min: 1, max: 6 }),
     });
     await fc.assert(
       fc.asyncProperty(
-        fc.constantFrom(...bases),
+        fc.constantFrom(...requestBases),
         fc.array(mutation, { minLength: 1, maxLength: 3 }),
         fc.nat(),
         async (base, mutations, cut) => {
