@@ -12,6 +12,7 @@ import type { Log } from '#engine/ports/log.ts';
 import type { Signer, Verifier } from '#engine/ports/signer.ts';
 import type { Web } from '#engine/ports/web.ts';
 import type { Access } from './access.ts';
+import { FleetBreakers } from './breakers.ts';
 import { createEvents, type Events } from './events.ts';
 import { Fleet } from './fleet.ts';
 import { KeyMemory } from './key-memory.ts';
@@ -72,6 +73,7 @@ export interface Parts {
   readonly leadership: Leadership;
   readonly ring: Ring;
   readonly rollouts: Rollouts;
+  readonly breakers: FleetBreakers;
   readonly events: Events;
   readonly metrics: Metrics;
   readonly news: Notice;
@@ -162,6 +164,7 @@ export const assemble = async (
     time,
     onError,
   });
+  const breakers = new FleetBreakers({ ring, fleet, policy, machines, events, time, onError });
   return {
     subjects,
     controlLog,
@@ -181,6 +184,7 @@ export const assemble = async (
     leadership,
     ring,
     rollouts,
+    breakers,
     events,
     metrics,
     news,

@@ -80,7 +80,7 @@ const upstreams = new Upstreams({
   log: console.error,
 })
   .prepare(snapshot)
-  .commit();
+  .commit({ breakers: new Map(), retryPercents: new Map() });
 const pipeline = createPipeline(
   { scope: 'edge.bench', revision: 1, position: 1, snapshot, overlay: new Map() },
   pipelineDeps(),

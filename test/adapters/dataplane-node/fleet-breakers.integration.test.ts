@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { AccessEntry } from '#adapters/dataplane-node/access.ts';
 import { type DecisionBody, decisionId } from '#engine/model/decision.ts';
 import type { OutlierPlan } from '#engine/model/snapshot.ts';
+import type { EndpointSeries } from '#engine/model/telemetry.ts';
 import {
   closeAll,
   get,
@@ -114,7 +115,7 @@ it('a sample tells what endpoints answered, every try of it', async () => {
   const { plane, spread } = await run([bad.port, good.port]);
   await spread(4);
   await plane.close();
-  const told = [];
+  const told: EndpointSeries[] = [];
   for await (const { endpoints = [] } of plane.samples()) told.push(...endpoints);
   const of = (port: number) =>
     told

@@ -5,7 +5,7 @@ import { type Feature, features } from '#engine/model/features.ts';
 import type { Scope } from '#engine/model/scope.ts';
 import type { Snapshot } from '#engine/model/snapshot.ts';
 import { streams, subjects as subjectsOf } from '#engine/model/subjects.ts';
-import type { Ack, Heartbeat, Sample, Series, Workload } from '#engine/model/telemetry.ts';
+import type { Ack, EndpointSeries, Heartbeat, Sample, Series, Workload } from '#engine/model/telemetry.ts';
 import type { Broker } from '#engine/ports/bus.ts';
 import type { LogReader } from '#engine/ports/log.ts';
 import type { Verifier } from '#engine/ports/signer.ts';
@@ -87,7 +87,7 @@ export class FakeAgent {
     broker.bus.publish(this.#subjects.alive(agent), encode(beat));
   }
 
-  sample(series: readonly Series[]): void {
+  sample(series: readonly Series[], endpoints?: readonly EndpointSeries[]): void {
     const { broker, agent, scope, now } = this.#options;
     this.#sequence += 1;
     const sample: Sample = {
@@ -102,6 +102,7 @@ export class FakeAgent {
       reporter: 'source',
       revision: this.#state.active?.revision ?? 0,
       series,
+      ...(endpoints && { endpoints }),
     };
     broker.bus.publish(this.#subjects.sample(scope, agent), encode(sample));
   }
