@@ -18,6 +18,8 @@ const pipeline = [
   'jwt',
   'api-key',
   'basic',
+  'introspection',
+  'forward-auth',
   'authorization',
   'authorization-cel',
   'quota-local',

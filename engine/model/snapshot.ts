@@ -1,6 +1,29 @@
 // The compile result for one scope: complete, flat and ready to walk. Durations are milliseconds, weights are basis
 // points of 10000, every reference inside it resolves, and lists are already in their final order.
+
+import type {
+  AuthenticationPlan,
+  AuthorizationPlan,
+  ConsumerPlan,
+  QuotaPlan,
+} from './access-plans.ts';
 import type { StandingDecision } from './decision.ts';
+import type { Origin } from './origin.ts';
+
+export type {
+  AuthenticationMethod,
+  AuthenticationPlan,
+  AuthorizationOperation,
+  AuthorizationPlan,
+  AuthorizationRule,
+  AuthorizationSource,
+  CallOutPlan,
+  ConsumerPlan,
+  IntrospectionPlan,
+  IssuerPlan,
+  QuotaPlan,
+} from './access-plans.ts';
+export type { Origin } from './origin.ts';
 
 export interface Snapshot {
   readonly listeners: readonly Listener[];
@@ -17,13 +40,6 @@ export interface Snapshot {
   readonly consumers: readonly ConsumerPlan[];
   /** Decisions that this snapshot already contains. */
   readonly standing: readonly StandingDecision[];
-}
-
-/** Where a document said it; `explain` and diagnostics show it. */
-export interface Origin {
-  readonly resource: string;
-  readonly file?: string;
-  readonly line?: number;
 }
 
 export interface Listener {
@@ -254,6 +270,8 @@ export interface Upstream {
     readonly caFile?: string;
     readonly insecureSkipVerify: boolean;
   };
+  /** Says who the caller is at the start of every connection; `tcp` only. */
+  readonly proxyProtocol?: 'v1' | 'v2';
 }
 
 export interface UpstreamEndpoint {
@@ -295,88 +313,4 @@ export interface CorsPlan {
   readonly exposedHeaders: readonly string[];
   readonly maxAgeSeconds: number;
   readonly credentials: boolean;
-}
-
-export interface AuthenticationPlan {
-  readonly origin: Origin;
-  readonly mode: 'required' | 'optional' | 'audit';
-  readonly methods: readonly AuthenticationMethod[];
-}
-
-export type AuthenticationMethod =
-  | { readonly type: 'jwt'; readonly issuers: readonly IssuerPlan[] }
-  | {
-      readonly type: 'apiKey';
-      readonly header: string;
-      readonly query?: string;
-      readonly forwardKey: boolean;
-    }
-  | { readonly type: 'basic'; readonly realm: string }
-  | { readonly type: 'clientCertificate'; readonly principalFrom: 'spiffe' | 'dns' | 'subject' };
-
-export interface IssuerPlan {
-  readonly issuer: string;
-  readonly audiences: readonly string[];
-  readonly requireAudience: boolean;
-  readonly algorithms: readonly string[];
-  /** Public JWKs, already admitted (no `oct`, RSA at least 2048 bits). */
-  readonly keys: readonly Readonly<Record<string, unknown>>[];
-  /** For the HS algorithms. */
-  readonly secret?: string;
-  readonly clockSkewMs: number;
-  readonly claimsToHeaders: readonly (readonly [claim: string, header: string])[];
-  readonly from: { readonly header?: string; readonly cookie?: string; readonly query?: string };
-  readonly forwardToken: boolean;
-}
-
-export interface AuthorizationPlan {
-  readonly origin: Origin;
-  readonly action: 'ALLOW' | 'DENY' | 'AUDIT';
-  readonly mode: 'enforce' | 'audit' | 'off';
-  /** As written: here an empty list and an absent list differ. */
-  readonly rules: readonly AuthorizationRule[];
-}
-
-export interface AuthorizationRule {
-  readonly from?: readonly AuthorizationSource[];
-  readonly to?: readonly AuthorizationOperation[];
-  readonly when?: readonly {
-    readonly key: string;
-    readonly values?: readonly string[];
-    readonly notValues?: readonly string[];
-  }[];
-  readonly cel?: string;
-}
-
-type Lists<K extends string> = { readonly [P in K | `not${Capitalize<K>}`]?: readonly string[] };
-export type AuthorizationSource = Lists<
-  'principals' | 'requestPrincipals' | 'namespaces' | 'ipBlocks' | 'remoteIpBlocks'
->;
-export type AuthorizationOperation = Lists<'hosts' | 'ports' | 'methods' | 'paths'>;
-
-export interface QuotaPlan {
-  readonly id: string;
-  readonly origin: Origin;
-  readonly mode: 'enforce' | 'audit' | 'off';
-  readonly by: 'caller' | 'address' | 'header' | 'route' | 'all';
-  readonly header?: string;
-  readonly limits: readonly { readonly requests: number; readonly windowMs: number }[];
-  readonly scope: 'local' | 'fleet';
-  readonly algorithm: 'sliding' | 'fixed';
-  readonly headers: boolean;
-  readonly status: number;
-}
-
-export interface ConsumerPlan {
-  readonly name: string;
-  readonly groups: readonly string[];
-  readonly apiKeys: readonly {
-    readonly id: string;
-    readonly salt: string;
-    readonly hash: string;
-    readonly expiresMs: number;
-  }[];
-  readonly basic?: { readonly username: string; readonly hash: string };
-  readonly jwt?: { readonly issuer: string; readonly subject: string };
-  readonly certificates: readonly string[];
 }

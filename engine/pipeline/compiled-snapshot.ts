@@ -2,7 +2,7 @@
 import type { FilterBuild, FilterDeps } from '../filters/filter.ts';
 import { canonicalHeader, identityHeaders } from '../filters/header-names.ts';
 import { standingRevocations } from '../filters/revocations.ts';
-import type { HostEntry, Snapshot } from '../model/snapshot.ts';
+import type { AuthenticationMethod, HostEntry, Snapshot } from '../model/snapshot.ts';
 import type { PlaneView } from '../ports/data-plane.ts';
 import { decisionReaders, type MaySeeDecisions } from './decision-header.ts';
 import { baseSplits, type SplitTables } from './destination.ts';
@@ -89,8 +89,26 @@ const protectedNames = ({ scope, snapshot }: PlaneView): ReadonlySet<string> => 
   const names = new Set<string>(scope.startsWith('edge.') ? identityHeaders : []);
   for (const plan of Object.values(snapshot.authentications))
     for (const method of plan.methods)
-      if (method.type === 'jwt')
-        for (const issuer of method.issuers)
-          for (const [, header] of issuer.claimsToHeaders) names.add(canonicalHeader(header));
+      for (const header of headersOf(method)) names.add(canonicalHeader(header));
+  for (const { provider } of Object.values(snapshot.authorizations))
+    for (const header of provider?.responseHeaders ?? []) names.add(canonicalHeader(header));
   return names;
+};
+
+/** What a method may say to the upstream about the caller. */
+const headersOf = (method: AuthenticationMethod): readonly string[] => {
+  switch (method.type) {
+    case 'jwt':
+      return method.issuers.flatMap((issuer) => issuer.claimsToHeaders.map(([, header]) => header));
+    case 'introspection':
+      return method.claimsToHeaders.map(([, header]) => header);
+    case 'forward':
+      return method.responseHeaders;
+    case 'apiKey':
+    case 'basic':
+    case 'clientCertificate':
+      return [];
+    default:
+      return method satisfies never;
+  }
 };

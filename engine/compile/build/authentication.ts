@@ -6,7 +6,7 @@ import type { KeyAddress, KeySet } from '../../ports/keys.ts';
 import { admitKeys } from '../checks/keys.ts';
 import type { Path } from '../documents/path.ts';
 import type { Draft, Finding, Findings } from '../findings.ts';
-import { originOf } from './policies.ts';
+import { callOutPlan, originOf } from './policies.ts';
 
 export interface KeySources {
   /** Text of a file, or undefined if it cannot be read. */
@@ -44,6 +44,24 @@ export const authenticationPlan = (
       plans.push({ type: 'apiKey', ...places, forwardKey });
     }
     if (method.basic) plans.push({ type: 'basic', ...method.basic });
+    if (method.introspection) {
+      const { cache, timeout, claimsToHeaders, ...rest } = method.introspection;
+      plans.push({
+        type: 'introspection',
+        ...rest,
+        cacheMs: parseDuration(cache),
+        timeoutMs: parseDuration(timeout),
+        claimsToHeaders: Object.entries(claimsToHeaders),
+      });
+    }
+    if (method.forward) {
+      const { principalHeader } = method.forward;
+      plans.push({
+        type: 'forward',
+        ...callOutPlan(method.forward),
+        ...(principalHeader !== undefined && { principalHeader: principalHeader.toLowerCase() }),
+      });
+    }
     if (method.clientCertificate)
       plans.push({ type: 'clientCertificate', ...method.clientCertificate });
   }

@@ -1,7 +1,13 @@
 // Authorizations, quotas and consumers as data planes read them.
 import { parseDuration } from '../../model/duration.ts';
 import { parseMoment } from '../../model/moment.ts';
-import type { AuthorizationPlan, ConsumerPlan, Origin, QuotaPlan } from '../../model/snapshot.ts';
+import type {
+  AuthorizationPlan,
+  CallOutPlan,
+  ConsumerPlan,
+  Origin,
+  QuotaPlan,
+} from '../../model/snapshot.ts';
 import type { AnyDraft, Draft } from '../findings.ts';
 
 export const policyKey = ({ resource: { metadata } }: AnyDraft): string =>
@@ -13,11 +19,11 @@ export const originOf = ({ id, document }: AnyDraft): Origin => {
 };
 
 export const authorizationPlan = (draft: Draft<'Authorization'>): AuthorizationPlan => {
-  const { action, mode, rules } = draft.resource.spec;
+  const { action, mode, rules, provider } = draft.resource.spec;
   return {
     origin: originOf(draft),
-    // CUSTOM asks a provider, which no data plane can do yet; such a policy has been refused before.
-    action: action === 'CUSTOM' ? 'DENY' : action,
+    action,
+    ...(provider && { provider: callOutPlan(provider) }),
     mode,
     rules: rules.map(({ from, to, when, cel }) => ({
       ...(from && { from: from.map(({ source }) => source) }),
@@ -27,6 +33,18 @@ export const authorizationPlan = (draft: Draft<'Authorization'>): AuthorizationP
     })),
   };
 };
+
+interface CallOutSpec extends Omit<CallOutPlan, 'timeoutMs'> {
+  readonly timeout: string;
+}
+
+export const callOutPlan = (spec: CallOutSpec): CallOutPlan => ({
+  url: spec.url,
+  timeoutMs: parseDuration(spec.timeout),
+  requestHeaders: spec.requestHeaders.map((header) => header.toLowerCase()),
+  responseHeaders: spec.responseHeaders.map((header) => header.toLowerCase()),
+  onFailure: spec.onFailure,
+});
 
 export const quotaPlan = (draft: Draft<'Quota'>): QuotaPlan => {
   const { mode, key, limits, scope, algorithm, headers, status } = draft.resource.spec;

@@ -7,7 +7,9 @@ import { own } from '../own.ts';
 import { apiKey } from './api-key.ts';
 import { basic } from './basic.ts';
 import { clientCertificate } from './client-certificate.ts';
+import { forward } from './forward.ts';
 import { type Attempt, type Failure, failure, type Identity, type Method } from './identity.ts';
+import { introspection } from './introspection.ts';
 import { jwt } from './jwt.ts';
 
 interface Policy {
@@ -68,12 +70,16 @@ const methodOf = (method: AuthenticationMethod, build: FilterBuild): Method => {
       return basic(method, build);
     case 'clientCertificate':
       return clientCertificate(method, build);
+    case 'introspection':
+      return introspection(method, build);
+    case 'forward':
+      return forward(method, build);
     default:
       return method satisfies never;
   }
 };
 
-/** The first identity, else the first failure, else nothing. */
+/** The first identity, else the failure that helps most, else nothing. */
 const askMethods = (
   policy: Policy,
   exchange: FilterExchange,
@@ -88,14 +94,24 @@ const askMethods = (
     if (attempt instanceof Promise)
       return attempt.then((late) => {
         const result = unlessRevoked(late, exchange, policy);
-        if (result?.type === 'identity') return result;
-        return askMethods(policy, exchange, i + 1, first ?? result);
+        if (result !== undefined && result.type !== 'failure') return result;
+        return askMethods(policy, exchange, i + 1, moreHelpful(first, result));
       });
     const result = unlessRevoked(attempt, exchange, policy);
-    if (result?.type === 'identity') return result;
-    first ??= result;
+    if (result !== undefined && result.type !== 'failure') return result;
+    first = moreHelpful(first, result);
   }
   return first;
+};
+
+/** That nobody could tell comes before any refusal, and an answer with a way on before one without. */
+const moreHelpful = (before: Failure | undefined, now: Failure | undefined) =>
+  helpfulness(now) > helpfulness(before) ? now : before;
+
+const helpfulness = (found: Failure | undefined): number => {
+  if (found === undefined) return 0;
+  if (found.status !== undefined) return 3;
+  return found.respond === undefined ? 1 : 2;
 };
 
 const unlessRevoked = (attempt: Attempt, exchange: FilterExchange, { nowMs }: Policy): Attempt => {
@@ -115,6 +131,20 @@ const conclude = (policy: Policy, exchange: FilterExchange, found: Attempt): Fil
   }
   const { mode, origin } = policy.plan;
   if (mode === 'optional' && found === undefined) return undefined;
+  if (found?.type === 'pass') {
+    exchange.notes ??= {};
+    exchange.notes['authentication'] = `${origin.resource}: ${found.note}`;
+    return undefined;
+  }
+  return refuse(policy, exchange, found);
+};
+
+const refuse = (
+  policy: Policy,
+  exchange: FilterExchange,
+  found: Failure | undefined,
+): FilterAction => {
+  const { mode, origin } = policy.plan;
   const reason = found?.reason ?? 'no credentials were given';
   exchange.notes ??= {};
   if (mode === 'audit') {
@@ -123,7 +153,8 @@ const conclude = (policy: Policy, exchange: FilterExchange, found: Attempt): Fil
   }
   exchange.notes['policy'] = origin.resource;
   exchange.notes['reason'] = reason;
-  return unauthorized(policy, exchange, found, reason);
+  if (found?.cause !== undefined) exchange.notes['cause'] = found.cause;
+  return found?.respond ?? unauthorized(policy, exchange, found, reason);
 };
 
 const adopt = (exchange: FilterExchange, identity: Identity): void => {
@@ -147,10 +178,8 @@ const unauthorized = (
   const realm = request.host.replaceAll(/[^a-z0-9.:_-]/g, '');
   const headers: string[] = [];
   if (status === 401)
-    for (const method of policy.methods) {
-      const challenge = method.challenge(realm, found);
+    for (const challenge of new Set(policy.methods.map((each) => each.challenge(realm, found))))
       if (challenge !== undefined) headers.push('www-authenticate', challenge);
-    }
   return {
     type: 'respond',
     status,

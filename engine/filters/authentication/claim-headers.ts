@@ -4,7 +4,7 @@ import { own } from '../own.ts';
 const MAX_LENGTH = 8192;
 
 /** `a.b` looks for a claim of that very name first, then for `b` inside `a`. */
-export const claimAt = (claims: Readonly<Record<string, unknown>>, path: string): unknown => {
+const claimAt = (claims: Readonly<Record<string, unknown>>, path: string): unknown => {
   const direct = own(claims, path);
   if (direct !== undefined || !path.includes('.')) return direct;
   let value: unknown = claims;
@@ -14,6 +14,16 @@ export const claimAt = (claims: Readonly<Record<string, unknown>>, path: string)
   }
   return value;
 };
+
+/** Name, value, ... */
+export const claimHeaders = (
+  claims: Readonly<Record<string, unknown>>,
+  mapping: readonly (readonly [claim: string, header: string])[],
+): readonly string[] =>
+  mapping.flatMap(([claim, header]) => {
+    const value = claimHeader(claimAt(claims, claim));
+    return value === undefined ? [] : [header.toLowerCase(), value];
+  });
 
 /** Lists are joined with commas; objects, empty values and what is too long make no header. */
 export const claimHeader = (claim: unknown): string | undefined => {

@@ -23,7 +23,7 @@ export const consumersOf = (build: FilterBuild): Consumers =>
   build.share('consumers', () => index(build.snapshot.consumers));
 
 /** No issuer contains a NUL, so two different pairs never make one key. */
-export const tokenKey = (issuer: string, subject: string): string => `${issuer}\0${subject}`;
+const tokenKey = (issuer: string, subject: string): string => `${issuer}\0${subject}`;
 
 const index = (consumers: Snapshot['consumers']): Consumers => {
   const byToken = new Map<string, ConsumerPlan>();
@@ -57,7 +57,7 @@ const index = (consumers: Snapshot['consumers']): Consumers => {
 const MAX_SALTS = 1000;
 
 /** A remembered identity may have become another consumer's, or nobody's, with a new snapshot. */
-export const recognise = (
+const recognise = (
   identity: Identity,
   consumer: ConsumerPlan | undefined,
   among: Consumers,
@@ -67,6 +67,18 @@ export const recognise = (
   identity.credential = { ...identity.credential, consumer: consumer?.name };
   identity.cleared = undefined;
   identity.recognisedIn = among;
+};
+
+/** The consumer whose token this is, if it is one's. */
+export const recognised = (identity: Identity, among: Consumers): Identity => {
+  if (identity.recognisedIn === among) return identity;
+  const { issuer, subject } = identity.credential;
+  const consumer =
+    issuer === undefined || subject === undefined
+      ? undefined
+      : among.byToken.get(tokenKey(issuer, subject));
+  recognise(identity, consumer, among);
+  return identity;
 };
 
 /** Backends hear of a consumer the same way as of a token's subject. */

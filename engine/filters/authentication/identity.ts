@@ -1,4 +1,5 @@
 // What an authentication method finds out.
+import type { Respond } from '../../pipeline/exchange.ts';
 import type { FilterExchange } from '../filter.ts';
 import type { Credential, Revocations } from '../revocations.ts';
 
@@ -26,10 +27,21 @@ export interface Failure {
   readonly reason: string;
   /** Default 401. */
   readonly status?: number;
+  /** What to answer instead. */
+  readonly respond?: Respond;
+  /** For the log, not for the caller. */
+  readonly cause?: string;
+}
+
+/** The policy lets the request pass without saying who is calling. */
+export interface Pass {
+  readonly type: 'pass';
+  /** Why, for the log. */
+  readonly note: string;
 }
 
 /** Undefined: this method finds no credential of its kind. */
-export type Attempt = Identity | Failure | undefined;
+export type Attempt = Identity | Failure | Pass | undefined;
 
 export interface Method {
   authenticate(exchange: FilterExchange): Attempt | Promise<Attempt>;

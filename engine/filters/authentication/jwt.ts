@@ -4,8 +4,9 @@ import type { RequestView } from '../../pipeline/exchange.ts';
 import type { FilterBuild, FilterExchange } from '../filter.ts';
 import { putHeader } from '../header-names.ts';
 import { cookie, queryValues, withoutCookie } from '../request-parts.ts';
-import { type Consumers, consumersOf, recognise, tokenKey } from './consumers.ts';
-import { type Attempt, type Failure, failure, type Identity, type Method } from './identity.ts';
+import { bearer, bearerChallenge } from './bearer.ts';
+import { consumersOf, recognised } from './consumers.ts';
+import { type Attempt, type Failure, failure, type Method } from './identity.ts';
 import { TokenCache } from './token-cache.ts';
 import { createIssuer, type Issuer, verifyToken } from './verify-token.ts';
 
@@ -59,22 +60,8 @@ export const jwt = (plan: JwtPlan, build: FilterBuild): Method => {
     conceal(exchange) {
       for (const place of places) if (!place.isForwarded) place.conceal(exchange);
     },
-    challenge: (host, refusal) =>
-      refusal === undefined
-        ? `Bearer realm="${host}"`
-        : `Bearer realm="${host}", error="invalid_token", error_description="${refusal.reason}"`,
+    challenge: bearerChallenge,
   };
-};
-
-const recognised = (identity: Identity, consumers: Consumers): Identity => {
-  if (identity.recognisedIn === consumers) return identity;
-  const { issuer, subject } = identity.credential;
-  const consumer =
-    issuer === undefined || subject === undefined
-      ? undefined
-      : consumers.byToken.get(tokenKey(issuer, subject));
-  recognise(identity, consumer, consumers);
-  return identity;
 };
 
 const placesOf = (plan: JwtPlan, build: FilterBuild): readonly Place[] => {
@@ -126,14 +113,3 @@ const placeKinds: Readonly<Record<keyof IssuerPlan['from'], PlaceKind>> = {
 
 const single = (values: readonly string[]): string | Failure | undefined =>
   values.length > 1 ? failure('more than one token') : values[0] || undefined;
-
-/** Exactly `Bearer` and one space. Another scheme is another method's business; a near miss is refused. */
-const bearer = (request: RequestView): string | Failure | undefined => {
-  const value = request.header('authorization');
-  if (value === undefined) return undefined;
-  if (value.startsWith('Bearer ')) {
-    const token = value.slice('Bearer '.length);
-    return token === '' || token.startsWith(' ') ? failure('the token is malformed') : token;
-  }
-  return /^\s*bearer/i.test(value) ? failure('the scheme must be written Bearer') : undefined;
-};

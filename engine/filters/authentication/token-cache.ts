@@ -2,46 +2,55 @@
 // old one goes. Bounded by bytes, and no look-up costs more than two Map reads.
 import type { Identity } from './identity.ts';
 
-export class TokenCache {
+/** What was found out about a credential, and until when it holds. */
+interface Finding {
+  readonly expiresMs: number;
+}
+
+export class TokenCache<T extends Finding = Identity> {
   readonly #bytesPerGeneration: number;
-  #young = new Map<string, Identity>();
-  #old = new Map<string, Identity>();
+  readonly #weigh: (credential: string, found: T) => number;
+  #young = new Map<string, T>();
+  #old = new Map<string, T>();
   #youngBytes = 0;
 
-  constructor(maxBytes = 8 * 2 ** 20) {
+  constructor(maxBytes = 8 * 2 ** 20, weigh: (credential: string, found: T) => number = usual) {
     this.#bytesPerGeneration = maxBytes / 2;
+    this.#weigh = weigh;
   }
 
   get size(): number {
     return this.#young.size + this.#old.size;
   }
 
-  get(credential: string, nowMs: number): Identity | undefined {
-    const identity = this.#young.get(credential) ?? this.#promote(credential);
-    if (identity === undefined || nowMs < identity.expiresMs) return identity;
+  get(credential: string, nowMs: number): T | undefined {
+    const found = this.#young.get(credential) ?? this.#promote(credential);
+    if (found === undefined || nowMs < found.expiresMs) return found;
     this.#young.delete(credential);
     return undefined;
   }
 
-  set(credential: string, identity: Identity): void {
+  set(credential: string, found: T): void {
     if (this.#youngBytes > this.#bytesPerGeneration) {
       this.#old = this.#young;
       this.#young = new Map();
       this.#youngBytes = 0;
     }
-    this.#young.set(detached(credential), identity);
-    // The credential, the claims that came out of it, and what the objects weigh by themselves.
-    this.#youngBytes += credential.length * 4 + 1024;
+    this.#young.set(detached(credential), found);
+    this.#youngBytes += this.#weigh(credential, found);
   }
 
-  #promote(credential: string): Identity | undefined {
-    const identity = this.#old.get(credential);
-    if (identity === undefined) return undefined;
+  #promote(credential: string): T | undefined {
+    const found = this.#old.get(credential);
+    if (found === undefined) return undefined;
     this.#old.delete(credential);
-    this.set(credential, identity);
-    return identity;
+    this.set(credential, found);
+    return found;
   }
 }
+
+/** The credential, the claims that came out of it, and what the objects weigh by themselves. */
+const usual = (credential: string): number => credential.length * 4 + 1024;
 
 /** A slice of a string keeps the whole alive, here the head of a request. A new string, cut anew, keeps only itself. */
 const detached = (text: string): string => ` ${text}`.slice(1);

@@ -2,7 +2,7 @@
 import { compactVerify } from 'jose';
 import type { IssuerPlan } from '../../model/snapshot.ts';
 import { own } from '../own.ts';
-import { claimAt, claimHeader } from './claim-headers.ts';
+import { claimHeaders } from './claim-headers.ts';
 import { type CompactToken, readCompact } from './compact-token.ts';
 import { type Failure, failure, type Identity } from './identity.ts';
 import { IssuerKeys } from './issuer-keys.ts';
@@ -97,11 +97,6 @@ const hasAudience = (aud: unknown, plan: IssuerPlan): boolean => {
 
 const identify = ({ claims, kid }: CompactToken, issuer: Issuer): Identity => {
   const subject = textOf(claims['sub']);
-  const headers: string[] = [];
-  for (const [claim, header] of issuer.plan.claimsToHeaders) {
-    const value = claimHeader(claimAt(claims, claim));
-    if (value !== undefined) headers.push(header.toLowerCase(), value);
-  }
   const { iat, exp } = claims;
   return {
     type: 'identity',
@@ -109,7 +104,7 @@ const identify = ({ claims, kid }: CompactToken, issuer: Issuer): Identity => {
     consumer: undefined,
     groups: [],
     claims,
-    headers,
+    headers: claimHeaders(claims, issuer.plan.claimsToHeaders),
     credential: {
       issuer: issuer.plan.issuer,
       subject,

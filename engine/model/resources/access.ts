@@ -1,6 +1,7 @@
 // Authorization, Consumer, PeerAuthentication: who is known, and what they may do.
 import Type from 'typebox';
-import { about, duration, labels, mode, needs, oneOf, port, strict, targetRef } from '../schema.ts';
+import { about, labels, mode, needs, oneOf, port, strict, targetRef } from '../schema.ts';
+import { callOut } from './call-out.ts';
 
 const strings = Type.Optional(Type.Array(Type.String()));
 
@@ -65,15 +66,7 @@ export const authorizationSpec = strict({
   ),
   provider: about(
     'Whom CUSTOM asks.',
-    Type.Optional(
-      needs(
-        'authorization-custom',
-        strict({
-          url: about('Address to ask.', Type.String({ pattern: '^https?://' })),
-          timeout: about('How long the answer may take.', duration({ default: '1s' })),
-        }),
-      ),
-    ),
+    Type.Optional(needs('authorization-custom', strict(callOut))),
   ),
   mode: about('enforce decides, audit logs what it would have decided, off does nothing.', mode),
   rules: about(

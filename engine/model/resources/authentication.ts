@@ -1,6 +1,7 @@
 // Authentication: how callers prove who they are.
 import Type from 'typebox';
 import { about, duration, headerName, needs, oneOf, strict, targetRef } from '../schema.ts';
+import { callOut } from './call-out.ts';
 
 const jwtAlgorithms = [
   'RS256',
@@ -17,6 +18,13 @@ const jwtAlgorithms = [
   'HS384',
   'HS512',
 ] as const;
+
+const claimsToHeaders = about(
+  'Claim to request header. Copies that callers send are always dropped.',
+  Type.Record(Type.String(), headerName(), {
+    default: { sub: 'X-User-ID', roles: 'X-User-Roles' },
+  }),
+);
 
 const issuer = strict({
   issuer: about(
@@ -61,12 +69,7 @@ const issuer = strict({
   ),
   secretFile: about('File with the shared secret; control reads it.', Type.Optional(Type.String())),
   clockSkew: about('Tolerance for `exp` and `nbf`. At most 60s.', duration({ default: '60s' })),
-  claimsToHeaders: about(
-    'Claim to request header. Copies that callers send are always dropped.',
-    Type.Record(Type.String(), headerName(), {
-      default: { sub: 'X-User-ID', roles: 'X-User-Roles' },
-    }),
-  ),
+  claimsToHeaders,
   from: about(
     'Where the token is looked for.',
     strict(
@@ -141,15 +144,31 @@ const method = strict({
     ),
   ),
   introspection: about(
-    'Ask the issuer about every token.',
+    'Ask the issuer about every Bearer token (RFC 7662).',
     Type.Optional(
       needs(
         'introspection',
         strict({
           endpoint: about('Address to ask.', Type.String({ pattern: '^https?://' })),
           clientId: about('Who asks.', Type.String()),
-          clientSecretFile: about('File with the secret of who asks.', Type.String()),
-          cache: about('How long an answer is believed.', duration({ default: '30s' })),
+          clientSecretFile: about(
+            'File with the secret of who asks; the agent reads it, relative to its home directory.',
+            Type.String(),
+          ),
+          cache: about(
+            'How long an answer is believed, and never past `exp`; that a token is not active, at most 5s. 0s asks every time.',
+            duration({ default: '30s' }),
+          ),
+          timeout: about('How long the answer may take.', duration({ default: '2s' })),
+          audiences: about(
+            "The answer's `aud` must contain one of these. Empty: it is not looked at.",
+            Type.Array(Type.String(), { default: [] }),
+          ),
+          claimsToHeaders,
+          forwardToken: about(
+            'Leave the token on the request to the service.',
+            Type.Boolean({ default: true }),
+          ),
         }),
       ),
     ),
@@ -160,15 +179,10 @@ const method = strict({
       needs(
         'forward-auth',
         strict({
-          url: about('Address to ask.', Type.String({ pattern: '^https?://' })),
-          timeout: about('How long the answer may take.', duration({ default: '1s' })),
-          responseHeaders: about(
-            'Headers of the answer to put on the request.',
-            Type.Array(headerName(), { default: [] }),
-          ),
-          onFailure: about(
-            'What to do when nobody answers.',
-            oneOf(['closed', 'open'], { default: 'closed' }),
+          ...callOut,
+          principalHeader: about(
+            'Header of the answer that names the caller. Absent: the caller passes without a name.',
+            Type.Optional(headerName()),
           ),
         }),
       ),
