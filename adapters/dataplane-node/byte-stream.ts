@@ -51,7 +51,7 @@ interface Handled {
 }
 
 /**
- * Starts to read a socket that a server accepted paused. The kernel handle moves to a socket that reads into the shared
+ * Starts to read a socket that a server accepted paused; what has been put back on it is read first. The kernel handle moves to a socket that reads into the shared
  * buffer; where the runtime does not let it, the accepted socket reads by events.
  */
 export const adopt = (
@@ -59,9 +59,11 @@ export const adopt = (
   readerOf: (socket: net.Socket) => StreamReader,
 ): void => {
   const handle = (accepted as Handled)._handle;
+  const first: Buffer | null = accepted.readableLength > 0 ? accepted.read() : null;
   if (accepted instanceof tls.TLSSocket || !handle) {
     const reader = readerOf(accepted);
     watch(accepted, reader);
+    if (first) feed(reader, first, first.length);
     readEvents(accepted, reader);
     return;
   }
@@ -82,6 +84,7 @@ export const adopt = (
   const socket = new net.Socket(options as net.SocketConstructorOpts);
   reader = readerOf(socket);
   watch(socket, reader);
+  if (first) feed(reader, first, first.length);
 };
 
 export interface ConnectTarget {
@@ -98,7 +101,9 @@ export const connectStream = (
   onConnect: () => void,
 ): net.Socket => {
   if (target.tls) {
-    const socket = tls.connect({ ...target.tls, host: target.address, port: target.port });
+    const { address: host, port } = target;
+    const options = { ...target.tls, host, port, allowHalfOpen: true };
+    const socket = tls.connect(options);
     socket.setNoDelay(true);
     socket.on('secureConnect', onConnect);
     watch(socket, reader);

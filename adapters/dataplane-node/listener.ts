@@ -1,13 +1,15 @@
-// One bound address. Its plan is replaced when policy changes; connections and requests under way go on.
+// One bound address. What comes in is led to the entrance that it is for; entrances are replaced when policy changes, and connections
+// and requests under way go on.
 import net from 'node:net';
 import { EngineError } from '#engine/model/errors.ts';
-import { adopt } from './byte-stream.ts';
-import { plainAddress } from './downstream/client-address.ts';
-import { DownstreamConnection } from './downstream/connection.ts';
-import type { ConnectionHome } from './downstream/connection-home.ts';
-import type { PortPlan } from './downstream/listener-plan.ts';
+import { Deadline } from './deadlines.ts';
+import { Door, type Knocking, type PreparedEntrance, prepareEntrance } from './door.ts';
+import type { CallerConnection } from './downstream/connection-home.ts';
 import type { PlaneContext } from './exchange/context.ts';
-import { TlsAcceptor } from './tls/acceptor.ts';
+import { readClientHello } from './l4/client-hello.ts';
+import type { Entrance, PortEntrances } from './l4/entrances.ts';
+import { readPreamble } from './l4/preamble.ts';
+import { type Proxied, readProxyHeader } from './l4/proxy-protocol.ts';
 
 export interface BoundAddress {
   readonly listener: string;
@@ -16,40 +18,56 @@ export interface BoundAddress {
   readonly policyPort: number;
 }
 
-/** A plan whose certificates have been read; made before anything changes. */
-export interface PreparedPlan {
-  readonly plan: PortPlan;
-  readonly acceptor: TlsAcceptor | undefined;
+/** Entrances whose certificates have been read; made before anything changes. */
+export interface PreparedEntrances {
+  readonly entrances: PortEntrances;
+  readonly prepared: readonly PreparedEntrance[];
 }
 
-export class BoundListener implements ConnectionHome {
-  plan: PortPlan;
-  isClosing = false;
-  readonly connections = new Set<DownstreamConnection>();
+/** A request may be on its way to a connection that seems idle; so long it may still come. */
+const IDLE_GRACE_MS = 1000;
+
+export class BoundListener {
   private readonly context: PlaneContext;
   private readonly server: net.Server;
-  /** Accepted, but still in the TLS handshake. */
-  private readonly handshakes = new Set<net.Socket>();
-  private acceptor: TlsAcceptor | undefined;
+  /** Accepted, but not yet through the handshake or what stands in front of it. */
+  private readonly knocking = new Set<net.Socket>();
+  private entrances: PortEntrances;
+  private doors: ReadonlyMap<string, Door> = new Map();
+  /** No entrance any more, but somebody is still inside. */
+  private readonly former = new Set<Door>();
+  private readonly farewell: Farewell;
+  private isStopped = false;
 
-  constructor(plan: PortPlan, context: PlaneContext) {
-    this.plan = plan;
+  constructor(entrances: PortEntrances, context: PlaneContext) {
+    this.entrances = entrances;
     this.context = context;
+    this.farewell = new Farewell(this);
     this.server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true });
     this.server.on('connection', (socket) => this.accept(socket));
   }
 
-  /** Reads what the plan needs. Throws ERR_CONFIG_INVALID, and has changed nothing then. */
-  prepare(plan: PortPlan): PreparedPlan {
-    const isSame = plan.tlsKey === this.plan.tlsKey && this.acceptor !== undefined;
-    if (plan.tls === undefined || isSame) return { plan, acceptor: this.acceptor };
-    return { plan, acceptor: this.acceptorFor(plan) };
+  /** Reads what the entrances need. Throws ERR_CONFIG_INVALID, and has changed nothing then. */
+  prepare(entrances: PortEntrances): PreparedEntrances {
+    const prepared = entrances.all.map(
+      (entrance) =>
+        this.doors.get(entrance.id)?.prepare(entrance) ?? prepareEntrance(entrance, this.context),
+    );
+    return { entrances, prepared };
   }
 
   /** Cannot fail. */
-  commit({ plan, acceptor }: PreparedPlan): void {
-    this.plan = plan;
-    this.acceptor = plan.tls === undefined ? undefined : acceptor;
+  commit({ entrances, prepared }: PreparedEntrances): void {
+    this.entrances = entrances;
+    const doors = new Map<string, Door>();
+    for (const each of prepared) {
+      const { id } = each.entrance;
+      const known = this.doors.get(id);
+      known?.commit(each);
+      doors.set(id, known ?? new Door(each, this.context));
+    }
+    for (const [id, door] of this.doors) if (!doors.has(id)) this.retire(door);
+    this.doors = doors;
   }
 
   /** Throws ERR_PORT_TAKEN, or ERR_CONFIG_INVALID for an address that is not ours. */
@@ -60,7 +78,7 @@ export class BoundListener implements ConnectionHome {
         reject(
           new EngineError(
             isTaken ? 'ERR_PORT_TAKEN' : 'ERR_CONFIG_INVALID',
-            `listener ${this.plan.first.name}: cannot listen on ${address}:${port} (${error.code})`,
+            `listener ${this.entrances.first.name}: cannot listen on ${address}:${port} (${error.code})`,
             { cause: error },
           ),
         );
@@ -80,73 +98,127 @@ export class BoundListener implements ConnectionHome {
   get bound(): BoundAddress {
     const at = this.server.address() as net.AddressInfo;
     return {
-      listener: this.plan.first.name,
+      listener: this.entrances.first.name,
       address: at.address,
       port: at.port,
-      policyPort: this.plan.port,
+      policyPort: this.entrances.port,
     };
   }
 
-  forget(connection: DownstreamConnection): void {
-    this.connections.delete(connection);
+  get connectionCount(): number {
+    let count = 0;
+    for (const door of this.allDoors()) count += door.connections.size;
+    return count;
   }
 
-  /** Certificate files may have been renewed in place. */
+  *connections(): Iterable<CallerConnection> {
+    for (const door of this.allDoors()) yield* door.connections;
+  }
+
   reloadCertificates(): void {
-    if (this.plan.tls === undefined) return;
-    try {
-      this.acceptor = this.acceptorFor(this.plan);
-    } catch (error) {
-      this.context.log('certificates kept as they were', error);
-    }
+    for (const door of this.doors.values()) door.reloadCertificates();
   }
 
-  /** Accepts no more; what is under way is finished. */
+  /** Answers say from here on that they are the last of their connection. */
+  announceEnd(): void {
+    for (const door of this.doors.values()) door.drain(false);
+  }
+
+  /** Accepts no more; what is under way is finished, and idle connections are closed after a grace. */
   stop(): void {
-    this.isClosing = true;
+    if (this.isStopped) return;
+    this.isStopped = true;
     this.server.close();
-    for (const connection of this.connections) connection.drain();
+    this.announceEnd();
+    const { deadlines } = this.context;
+    deadlines.arm(this.farewell, deadlines.now + IDLE_GRACE_MS);
+  }
+
+  closeIdle(): void {
+    for (const door of this.allDoors()) door.drain(true);
   }
 
   destroy(): void {
     this.stop();
-    for (const socket of this.handshakes) socket.destroy();
-    for (const connection of this.connections) connection.destroy();
+    this.context.deadlines.disarm(this.farewell);
+    for (const socket of this.knocking) socket.destroy();
+    for (const door of this.allDoors()) door.destroy();
+  }
+
+  private *allDoors(): Iterable<Door> {
+    yield* this.doors.values();
+    yield* this.former;
+  }
+
+  /** By other rules those inside might not have come in. */
+  private retire(door: Door): void {
+    for (const each of this.former) if (each.connections.size === 0) this.former.delete(each);
+    this.former.add(door);
+    door.drain(true);
   }
 
   private accept(socket: net.Socket): void {
-    if (this.connections.size + this.handshakes.size >= this.plan.first.limits.maxConnections) {
+    const { limits } = this.entrances.first;
+    if (this.connectionCount + this.knocking.size >= limits.maxConnections) {
       socket.destroy();
       return;
     }
-    if (this.plan.tls === undefined) {
-      this.serve(socket, 'http', undefined);
-      return;
-    }
-    this.handshakes.add(socket);
-    socket.on('close', () => this.handshakes.delete(socket));
+    const { only, proxyProtocol } = this.entrances;
+    const isOpen = only !== undefined && only.tls === undefined && !proxyProtocol;
+    if (isOpen) this.lead(socket, only, { proxied: undefined, serverName: undefined });
+    else this.question(socket, proxyProtocol);
+  }
+
+  private question(socket: net.Socket, proxyProtocol: boolean): void {
+    this.knocking.add(socket);
+    socket.on('close', () => this.knocking.delete(socket));
     socket.on('error', () => socket.destroy());
-    this.acceptor?.accept(socket);
+    if (!proxyProtocol) this.askForName(socket, undefined);
+    else
+      readPreamble<Proxied>(socket, {
+        ...this.patience,
+        read: readProxyHeader,
+        onDone: (proxied) => this.askForName(socket, proxied),
+      });
   }
 
-  private acceptorFor(plan: PortPlan): TlsAcceptor | undefined {
-    if (plan.tls === undefined) return undefined;
-    return new TlsAcceptor(plan.tls, plan.first.name, ({ socket, principal }) =>
-      this.serve(socket, 'https', principal),
-    );
+  private askForName(socket: net.Socket, proxied: Proxied): void {
+    const { only } = this.entrances;
+    if (only) this.lead(socket, only, { proxied, serverName: undefined });
+    else
+      readPreamble(socket, {
+        ...this.patience,
+        read: readClientHello,
+        onDone: ({ serverName }) =>
+          this.lead(socket, this.entrances.entranceFor(serverName), { proxied, serverName }),
+      });
   }
 
-  private serve(socket: net.Socket, scheme: 'http' | 'https', principal: string | undefined): void {
-    const peer = {
-      address: plainAddress(socket.remoteAddress ?? ''),
-      principal,
-      scheme,
-      localPort: this.plan.port,
-    };
-    adopt(socket, (stream) => {
-      const connection = new DownstreamConnection(stream, this, peer, this.context);
-      this.connections.add(connection);
-      return connection;
-    });
+  private lead(
+    socket: net.Socket,
+    entrance: Entrance | undefined,
+    known: Omit<Knocking, 'onAccepted'>,
+  ): void {
+    const door = entrance && this.doors.get(entrance.id);
+    if (!door) socket.destroy();
+    else door.take(socket, { ...known, onAccepted: () => this.knocking.delete(socket) });
+  }
+
+  private get patience() {
+    const { deadlines } = this.context;
+    return { deadlines, timeoutMs: this.entrances.first.limits.headerTimeoutMs };
+  }
+}
+
+class Farewell extends Deadline {
+  private readonly listener: BoundListener;
+
+  constructor(listener: BoundListener) {
+    super();
+    this.listener = listener;
+  }
+
+  onDue(): void {
+    this.listener.closeIdle();
   }
 }

@@ -9,9 +9,10 @@ import type { DataPlane, PlaneView, SampleFacts } from '#engine/ports/data-plane
 import type { AccessEntry } from './access.ts';
 import { capabilities } from './capabilities.ts';
 import { Deadlines } from './deadlines.ts';
-import { portPlanOf } from './downstream/listener-plan.ts';
 import { activeView, type PlaneContext } from './exchange/context.ts';
-import { type BoundAddress, BoundListener, type PreparedPlan } from './listener.ts';
+import { entrancesOf } from './l4/entrances.ts';
+import { targetsOf } from './l4/targets.ts';
+import { type BoundAddress, BoundListener, type PreparedEntrances } from './listener.ts';
 import { isLate } from './overload.ts';
 import { Samples } from './samples.ts';
 import { CertificateWatch } from './tls/certificate-watch.ts';
@@ -74,7 +75,7 @@ const TICK_MS = 10;
 
 interface Prepared {
   readonly listener: BoundListener;
-  readonly ready: PreparedPlan;
+  readonly ready: PreparedEntrances;
 }
 
 export const createNodePlane = (options: NodePlaneOptions): NodePlane => new Plane(options);
@@ -142,13 +143,14 @@ class Plane implements NodePlane {
     this.context.active = activeView(
       pipeline,
       upstreams.commit(fleetWords(view, this.options.agent ?? '')),
+      targetsOf(view),
     );
     for (const { listener, ready } of listeners.values()) listener.commit(ready);
     const kept = new Map([...listeners].map(([key, { listener }]) => [key, listener]));
     for (const [key, listener] of this.listeners) if (!kept.has(key)) listener.stop();
     this.listeners = kept;
-    for (const { connections } of kept.values())
-      for (const connection of connections) connection.cutRevoked(pipeline);
+    for (const listener of kept.values())
+      for (const connection of listener.connections()) connection.cutRevoked(pipeline);
   }
 
   samples(): AsyncIterable<SampleFacts> {
@@ -162,7 +164,7 @@ class Plane implements NodePlane {
   stats(): NodePlaneStats {
     let connections = 0;
     let upstreamConnections = 0;
-    for (const listener of this.listeners.values()) connections += listener.connections.size;
+    for (const listener of this.listeners.values()) connections += listener.connectionCount;
     for (const upstream of this.upstreams.all) upstreamConnections += upstream.connections;
     const { exchanges } = this.context;
     return { connections, exchanges, upstreamConnections, lagMs: this.deadlines.lagMs };
@@ -193,14 +195,14 @@ class Plane implements NodePlane {
     const fresh: BoundListener[] = [];
     try {
       for (const [key, sharing] of this.byPort(wanted)) {
-        const plan = portPlanOf(sharing);
+        const entrances = entrancesOf(sharing);
         const known = this.listeners.get(key);
-        const listener = known ?? new BoundListener(plan, this.context);
-        const ready = listener.prepare(plan);
+        const listener = known ?? new BoundListener(entrances, this.context);
+        const ready = listener.prepare(entrances);
         prepared.set(key, { listener, ready });
         if (known) continue;
         listener.commit(ready);
-        const port = this.options.listenPorts?.get(plan.port) ?? plan.port;
+        const port = this.options.listenPorts?.get(entrances.port) ?? entrances.port;
         await listener.listen(this.addressOf(sharing[0]), port);
         fresh.push(listener);
       }

@@ -1,6 +1,5 @@
 // The rules of what listens, in the form that connections use; replaced as a whole when policy changes.
-import { EngineError } from '#engine/model/errors.ts';
-import type { Listener, ListenerTls } from '#engine/model/snapshot.ts';
+import type { Listener } from '#engine/model/snapshot.ts';
 import type { PathPolicy } from '../http1/path.ts';
 import type { HeadLimits } from '../http1/request-head.ts';
 import { type TrustedProxies, trustedProxies } from './client-address.ts';
@@ -13,33 +12,37 @@ export interface ListenerPlan {
   readonly redirectToHttps: boolean;
 }
 
-/** All listeners of one port: connections are the same for them, requests are told apart by host. */
+/** Listeners of one port that let in by the same rules: connections are the same for them, requests are told apart by host. */
 export interface PortPlan {
   readonly port: number;
-  /** For connections, and for hosts that no listener names. */
+  /** For connections. */
   readonly first: ListenerPlan;
-  /** Undefined for plain HTTP. */
-  readonly tls: ListenerTls | undefined;
-  /** Equal for equal TLS settings. */
-  readonly tlsKey: string;
-  planFor(host: string): ListenerPlan;
+  /** Undefined for a host that only others than those who came in here may ask for. */
+  planFor(host: string): ListenerPlan | undefined;
 }
 
-/** `listeners` share an address and a port. Throws ERR_CONFIG_INVALID when they cannot. */
-export const portPlanOf = (listeners: readonly [Listener, ...Listener[]]): PortPlan => {
-  const plans = listeners.map((listener) => ({ listener, plan: planOf(listener) }));
-  const first = planOf(listeners[0]);
-  const tls = sharedTls(listeners);
+/** `listeners` let in by the same rules; `all` are those of the port, whose hosts are not to be had here. */
+export const portPlanOf = (
+  listeners: readonly [Listener, ...Listener[]],
+  all: readonly Listener[] = listeners,
+): PortPlan => {
+  const plans = new Map(listeners.map((listener) => [listener, planOf(listener)]));
+  const first = plans.get(listeners[0]) as ListenerPlan;
+  const listenerFor = byHost(all, (listener) => listener);
   return {
     port: listeners[0].port,
     first,
-    tls,
-    tlsKey: JSON.stringify(tls) ?? '',
-    planFor: plans.length === 1 ? () => first : (byHost(plans) ?? (() => first)),
+    planFor:
+      all.length === 1
+        ? () => first
+        : (host) => {
+            const listener = listenerFor(host);
+            return listener === undefined ? first : plans.get(listener);
+          },
   };
 };
 
-const planOf = (listener: Listener): ListenerPlan => ({
+export const planOf = (listener: Listener): ListenerPlan => ({
   name: listener.name,
   limits: listener.limits,
   path: listener.path,
@@ -47,58 +50,29 @@ const planOf = (listener: Listener): ListenerPlan => ({
   redirectToHttps: listener.redirectToHttps === true,
 });
 
-/** Exact name, then the longest wildcard, then the listener without a hostname. */
-const byHost = (
-  plans: readonly { readonly listener: Listener; readonly plan: ListenerPlan }[],
-): ((host: string) => ListenerPlan) => {
-  const exact = new Map<string, ListenerPlan>();
-  const wildcards = new Map<string, ListenerPlan>();
-  let rest: ListenerPlan | undefined;
-  for (const { listener, plan } of plans) {
+/** Exact name, then the longest wildcard, then the listener without a hostname, if there is one. */
+export const byHost = <T>(
+  listeners: readonly Listener[],
+  valueOf: (listener: Listener) => T,
+): ((host: string) => T | undefined) => {
+  const exact = new Map<string, T>();
+  const wildcards = new Map<string, T>();
+  let rest: T | undefined;
+  for (const listener of listeners) {
+    const value = valueOf(listener);
     const name = listener.hostname?.toLowerCase() ?? '*';
-    if (name === '*') rest ??= plan;
+    if (name === '*') rest ??= value;
     else if (name.startsWith('*.'))
-      wildcards.set(name.slice(1), wildcards.get(name.slice(1)) ?? plan);
-    else exact.set(name, exact.get(name) ?? plan);
+      wildcards.set(name.slice(1), wildcards.get(name.slice(1)) ?? value);
+    else exact.set(name, exact.get(name) ?? value);
   }
-  const fallback = rest ?? (plans[0]?.plan as ListenerPlan);
   return (host) => {
     const named = exact.get(host);
     if (named) return named;
     for (let dot = host.indexOf('.'); dot >= 0; dot = host.indexOf('.', dot + 1)) {
-      const plan = wildcards.get(host.slice(dot));
-      if (plan) return plan;
+      const value = wildcards.get(host.slice(dot));
+      if (value) return value;
     }
-    return fallback;
+    return rest;
   };
-};
-
-const invalid = (listener: Listener, why: string): EngineError =>
-  new EngineError('ERR_CONFIG_INVALID', `listener ${listener.name}: ${why}`);
-
-/** Certificates are told apart by server name; everything else about TLS belongs to the port. */
-const sharedTls = (listeners: readonly [Listener, ...Listener[]]): ListenerTls | undefined => {
-  const [first] = listeners;
-  for (const each of listeners) {
-    if (each.protocol !== 'HTTP' && each.protocol !== 'HTTPS')
-      throw invalid(each, `protocol ${each.protocol} is not supported`);
-    if (each.protocol !== first.protocol || settingsOf(each) !== settingsOf(first))
-      throw invalid(each, `shares port ${first.port} with ${first.name}, but not its TLS settings`);
-  }
-  if (first.protocol === 'HTTP') return undefined;
-  return {
-    ...(first.tls ?? noCertificates),
-    certificates: listeners.flatMap((each) => each.tls?.certificates ?? []),
-  };
-};
-
-const settingsOf = ({ tls }: Listener): string =>
-  JSON.stringify([tls?.mode, tls?.minVersion, tls?.clientCertificate]);
-
-/** Cannot be served; reading the certificates says so. */
-const noCertificates: ListenerTls = {
-  mode: 'Terminate',
-  certificates: [],
-  minVersion: '1.2',
-  alpn: ['http/1.1'],
 };

@@ -115,16 +115,18 @@ export class DownstreamRequest implements RequestView {
     return this.readHost(port);
   }
 
-  private choosePlan(port: PortPlan): void {
-    this.listenerPlan = port.planFor(this.host);
+  private choosePlan(port: PortPlan): Refusal | undefined {
+    const plan = port.planFor(this.host);
+    this.listenerPlan = plan ?? port.first;
     this.isTrustedPeer = this.listenerPlan.proxies.trusts(this.peer.address);
+    return plan ? undefined : refusals.misdirected;
   }
 
   private readHost(port: PortPlan): Refusal | undefined {
     if (this.authority === '') {
       this.host = '';
-      this.choosePlan(port);
-      return this.head.minor === 0 ? undefined : refusals.host;
+      const refusal = this.choosePlan(port);
+      return this.head.minor === 0 ? refusal : refusals.host;
     }
     // Most connections ask for one host only.
     if (this.authority !== this.lastAuthority) {
@@ -134,8 +136,7 @@ export class DownstreamRequest implements RequestView {
       this.lastHost = host;
     }
     this.host = this.lastHost;
-    this.choosePlan(port);
-    return undefined;
+    return this.choosePlan(port);
   }
 
   private readPath(target: string): Refusal | undefined {

@@ -4,6 +4,7 @@ import type { Pipeline } from '#engine/pipeline/exchange.ts';
 import type { Clock, Random } from '#engine/ports/clock.ts';
 import type { AccessEntry } from '../access.ts';
 import type { Deadlines } from '../deadlines.ts';
+import { noTargets, type Targets } from '../l4/targets.ts';
 import type { Samples } from '../samples.ts';
 import type { UpstreamState } from '../upstream/upstream-state.ts';
 import { HeaderProtection } from './header-protection.ts';
@@ -14,12 +15,15 @@ export interface ActiveView {
   readonly protection: HeaderProtection;
   /** By upstream id. */
   readonly upstreams: ReadonlyMap<string, UpstreamState>;
+  /** For connections that no Route speaks of. */
+  readonly targets: Targets;
 }
 
 export const activeView = (
   pipeline: Pipeline,
   upstreams: ReadonlyMap<string, UpstreamState>,
-): ActiveView => ({ pipeline, upstreams, protection: new HeaderProtection(pipeline) });
+  targets: Targets = noTargets,
+): ActiveView => ({ pipeline, upstreams, targets, protection: new HeaderProtection(pipeline) });
 
 export interface PlaneContext {
   readonly clock: Clock;

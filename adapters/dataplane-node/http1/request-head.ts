@@ -26,6 +26,7 @@ export const refusals = {
   tooManyFields: refusal(431, 'too many header fields'),
   tooLarge: refusal(431, 'header fields too large'),
   host: refusal(400, 'exactly one valid Host header is required'),
+  misdirected: refusal(421, 'this connection is not for that host'),
   framing: refusal(400, 'ambiguous message framing'),
   coding: refusal(501, 'transfer coding not supported'),
   expectation: refusal(417, 'expectation not supported'),
