@@ -1,7 +1,8 @@
 // What the rollout machine's actions do: each returns the part of its memory that changes, or the effect to hand out.
 import type { EventType } from '../model/event.ts';
+import { approvalGate } from './rollout-gates.ts';
 import type { Asked } from './rollout-guards.ts';
-import { currentBaseline, verdictOf } from './rollout-guards.ts';
+import { approvalAsked, currentBaseline, verdictOf } from './rollout-guards.ts';
 import {
   type RolloutContext,
   type RolloutEffect,
@@ -30,6 +31,11 @@ export const begin = ({ context, event }: Asked): Change => {
     trafficMs: nowMs,
     stepStartedMs: nowMs,
     verdict: undefined,
+    waiting: [],
+    approvals: {},
+    hooks: {},
+    released: false,
+    watchUntilMs: 0,
     reason:
       event.type === 'tick'
         ? `the policy names ${context.plan.baseline} as the baseline`
@@ -138,6 +144,40 @@ export const remember = ({ context, event }: Asked, phase: RolloutPhase): Change
   return { enteredMs: atMs, history: [...context.history, entry].slice(-historyKept) };
 };
 
+/** The answer counts only for what it was asked for. */
+export const noteAnswer = ({ context, event }: Asked): Change => {
+  if (event.type !== 'answered') return {};
+  const asked = context.hooks[event.hook];
+  if (asked?.for !== event.for) return {};
+  const { ok, nowMs } = event;
+  const answer = {
+    ...asked,
+    answeredMs: nowMs,
+    ok,
+    detail: event.detail.slice(0, detailKept),
+    failures: ok ? 0 : asked.failures + 1,
+  };
+  return { hooks: { ...context.hooks, [event.hook]: answer } };
+};
+
+const detailKept = 300;
+
+export const noteApproval = ({ context, event }: Asked): Change => {
+  const gate = approvalAsked(context);
+  if (event.type !== 'approve' || gate === undefined) return {};
+  const { by, why, nowMs } = event;
+  return {
+    approvals: { ...context.approvals, [gate]: { by, why, atMs: nowMs } },
+    waiting: context.waiting.filter((wait) => wait.gate !== `${approvalGate}${gate}`),
+  };
+};
+
+export const release = (): Change => ({ released: true });
+
+export const startWatch = ({ context, event }: Asked): Change => ({
+  watchUntilMs: timeOf(event) + (context.plan.watchMs ?? 0),
+});
+
 export const splitEffect = ({ context }: Asked): RolloutEffect => splitOf(context);
 
 export const splitOf = (context: RolloutContext): RolloutEffect => {
@@ -173,12 +213,17 @@ export const eventEffect = ({ context, event }: Asked, type: EventType): Rollout
     steps: context.steps,
     reason: context.reason,
     ...(context.verdict ? { evidence: context.verdict.evidence } : {}),
+    ...(context.waiting.length > 0 ? { waiting: context.waiting } : {}),
     ...('by' in event && event.by !== undefined ? { by: event.by, why: event.why ?? '' } : {}),
   },
 });
 
 const because = (event: RolloutEvent): string | undefined => {
   if (event.type === 'telemetryStale') return 'no telemetry';
+  if (event.type === 'peerFailed') return `${event.peer} was rolled back: ${event.why}`;
+  if (event.type === 'regressed') return `worse after the promotion: ${event.why}`;
+  if (event.type === 'answered')
+    return `the hook ${event.hook} ${event.ok ? 'orders it' : 'has failed too often'}: ${event.detail}`;
   if (!('by' in event) || event.by === undefined) return undefined;
   const act = event.type === 'newRevision' ? `start ${event.canary}` : event.type;
   return `${act} by ${event.by}${event.why ? `: ${event.why}` : ''}`;

@@ -1,6 +1,12 @@
 // The questions the rollout machine asks. A verdict about other versions than those on trial answers none of them.
 import type { Verdict } from '../model/verdict.ts';
-import { type RolloutContext, type RolloutEvent, timeOf } from './rollout-types.ts';
+import { approvalGate, type Move, waitsBefore } from './rollout-gates.ts';
+import {
+  type RolloutContext,
+  type RolloutEvent,
+  type RolloutPhase,
+  timeOf,
+} from './rollout-types.ts';
 
 export interface Asked {
   readonly context: RolloutContext;
@@ -43,7 +49,7 @@ export const isSound = (asked: Asked): boolean =>
   verdictOf(asked) !== undefined && !isWorse(asked) && !isUnmeasured(asked) && !isDoubtful(asked);
 
 /** Telemetry flows, the agents enforce weight 0, latencies are known; or it has been waited for them long enough. */
-export const mayBegin = (asked: Asked): boolean => {
+const canBegin = (asked: Asked): boolean => {
   const { context, event } = asked;
   const waitedMs = timeOf(event) - context.enteredMs;
   return (
@@ -58,7 +64,7 @@ const isStepOver = ({ context, event }: Asked): boolean =>
 
 export const hasNextStep = ({ context }: Asked): boolean => context.step < context.steps.length;
 
-export const mayStepUp = (asked: Asked): boolean => {
+const canStepUp = (asked: Asked): boolean => {
   const verdict = verdictOf(asked);
   if (!verdict || !hasNextStep(asked) || !isStepOver(asked)) return false;
   const { context } = asked;
@@ -68,7 +74,7 @@ export const mayStepUp = (asked: Asked): boolean => {
   );
 };
 
-export const mayPromote = (asked: Asked): boolean => {
+const canPromote = (asked: Asked): boolean => {
   const verdict = verdictOf(asked);
   if (!verdict || hasNextStep(asked) || !isStepOver(asked)) return false;
   return (
@@ -76,6 +82,51 @@ export const mayPromote = (asked: Asked): boolean => {
     (verdict.futile && asked.context.plan.onInconclusive === 'advance')
   );
 };
+
+/** What the evidence allows next, whether or not something else holds it back. */
+export const allowedMove = (phase: RolloutPhase, asked: Asked): Move | undefined => {
+  if (phase === 'initializing') return canBegin(asked) ? 'start' : undefined;
+  if (phase !== 'progressing') return undefined;
+  if (canPromote(asked)) return 'promotion';
+  return canStepUp(asked) ? 'step' : undefined;
+};
+
+const isOpen = (move: Move, asked: Asked): boolean =>
+  waitsBefore(move, { ...asked.context, verdict: verdictOf(asked) }, timeOf(asked.event)).length ===
+  0;
+export const mayBegin = (asked: Asked): boolean => canBegin(asked) && isOpen('start', asked);
+export const mayStepUp = (asked: Asked): boolean => canStepUp(asked) && isOpen('step', asked);
+export const mayPromote = (asked: Asked): boolean =>
+  canPromote(asked) && isOpen('promotion', asked);
+
+/** What a person is asked to approve at this moment. */
+export const approvalAsked = ({ waiting }: Pick<RolloutContext, 'waiting'>): string | undefined =>
+  waiting.find(({ gate }) => gate.startsWith(approvalGate))?.gate.slice(approvalGate.length);
+export const isApprovalAsked = ({ context }: Asked): boolean =>
+  approvalAsked(context) !== undefined;
+
+const hookAnswered = ({ context, event }: Asked) => {
+  if (event.type !== 'answered') return undefined;
+  const state = context.hooks[event.hook];
+  const hook = context.plan.hooks?.find(({ name }) => name === event.hook);
+  return hook && state?.for === event.for ? { hook, state, ok: event.ok } : undefined;
+};
+
+export const isOrderedBack = (asked: Asked): boolean => {
+  const answer = hookAnswered(asked);
+  return answer?.hook.type === 'rollback' && answer.ok;
+};
+
+export const hasFailedTooOften = (asked: Asked): boolean => {
+  const answer = hookAnswered(asked);
+  if (!answer || answer.ok) return false;
+  const { type, failureThreshold } = answer.hook;
+  const counts = type === 'pre-rollout' || type === 'rollout';
+  return counts && answer.state.failures + 1 >= failureThreshold;
+};
+
+export const isWatched = ({ context, event }: Asked): boolean =>
+  timeOf(event) < context.watchUntilMs;
 
 export const hasNoTrafficYet = ({ context }: Asked): boolean => context.step === 0;
 

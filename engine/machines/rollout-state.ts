@@ -45,7 +45,15 @@ export const readRolloutState = (
 };
 
 /** What version 1 did not have, as it is in a rollout that never used it. */
-const added: Partial<RolloutContext> = { former: undefined, undone: undefined };
+const added: Partial<RolloutContext> = {
+  former: undefined,
+  undone: undefined,
+  waiting: [],
+  approvals: {},
+  hooks: {},
+  released: false,
+  watchUntilMs: 0,
+};
 
 const active: ReadonlySet<RolloutPhase> = new Set([
   'initializing',

@@ -1,7 +1,7 @@
 // What goes into the rollout machine, what comes out of it, and what it remembers.
 import type { DecisionOf } from '../model/control-message.ts';
 import type { EventType } from '../model/event.ts';
-import type { RolloutPlan } from '../model/rollout-plan.ts';
+import type { HookPlan, RolloutPlan } from '../model/rollout-plan.ts';
 import type { Verdict } from '../model/verdict.ts';
 
 export const rolloutPhases = [
@@ -37,6 +37,8 @@ export const rolloutCommands = [
   'retry',
   'skip',
   'undo',
+  'approve',
+  'reject',
 ] as const;
 export type RolloutCommand = (typeof rolloutCommands)[number];
 
@@ -48,7 +50,21 @@ export type RolloutEvent =
   | (At & { readonly type: 'telemetryStale' })
   /** Every live agent enforces this weight (percent of the new version). */
   | (At & { readonly type: 'weightAcked'; readonly weight: number })
-  | (Command & { readonly type: RolloutCommand });
+  | (Command & { readonly type: RolloutCommand })
+  /** What became of a question; `for` as it was asked. */
+  | (At & {
+      readonly type: 'answered';
+      readonly hook: string;
+      readonly for: string;
+      readonly ok: boolean;
+      readonly detail: string;
+    })
+  /** Every rollout of the group waits for this. */
+  | (At & { readonly type: 'released' })
+  /** Another rollout of the group was rolled back. */
+  | (At & { readonly type: 'peerFailed'; readonly peer: string; readonly why: string })
+  /** The promoted version got worse than the one before had been. */
+  | (At & { readonly type: 'regressed'; readonly why: string });
 
 export type RolloutEffect =
   | {
@@ -61,6 +77,15 @@ export type RolloutEffect =
       readonly type: 'event';
       readonly event: EventType;
       readonly data: Readonly<Record<string, unknown>>;
+    }
+  /** To be called, by nobody but the leader; the answer comes back as `answered`. May be lost: it is asked again. */
+  | {
+      readonly type: 'ask';
+      readonly hook: HookPlan;
+      readonly for: string;
+      /** As Flagger would call it. */
+      readonly phase: string;
+      readonly askedMs: number;
     }
   /** Fresh e-processes for these two versions; evidence about any other pair is void. */
   | { readonly type: 'startAnalysis'; readonly baseline: string; readonly canary: string };
@@ -93,7 +118,42 @@ export interface RolloutContext {
   readonly enteredMs: number;
   readonly verdict: Verdict | undefined;
   readonly reason: string;
+  /** What holds back a move that the evidence allows. */
+  readonly waiting: readonly Wait[];
+  /** By gate: `start`, `step:2`, `promotion`. */
+  readonly approvals: Readonly<Record<string, Approval>>;
+  /** By name, what was asked last. */
+  readonly hooks: Readonly<Record<string, HookState>>;
+  /** The group has agreed to the promotion. */
+  readonly released: boolean;
+  /** Until then a promotion is taken back when the version gets worse; 0 for none. */
+  readonly watchUntilMs: number;
   readonly history: readonly HistoryEntry[];
+}
+
+export interface Wait {
+  /** `schedule`, `requests`, `approval:promotion`, `group`, `hook:smoke-test` */
+  readonly gate: string;
+  readonly reason: string;
+}
+
+interface Approval {
+  readonly by: string;
+  readonly why: string;
+  readonly atMs: number;
+}
+
+export interface HookState {
+  /** What the answer is valid for. */
+  readonly for: string;
+  readonly askedMs: number;
+  /** Absent while the answer is awaited. */
+  readonly answeredMs?: number;
+  /** The last answer; absent before the first. */
+  readonly ok?: boolean;
+  readonly detail?: string;
+  /** In a row. */
+  readonly failures: number;
 }
 
 interface HistoryEntry {

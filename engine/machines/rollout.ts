@@ -1,10 +1,11 @@
-// How a new version earns its traffic: verdicts, acks and operators' commands in; weights and events out. The machine
-// states, it does not reach out: control records and publishes what it is handed.
-import { assign, emit, setup, transition } from 'xstate';
-import type { EventType } from '../model/event.ts';
+// How a new version earns its traffic: verdicts, acks, answers and operators' commands in; weights, questions and events
+// out. The machine states, it does not reach out: control records and publishes what it is handed.
+import { transition } from 'xstate';
 import type { RolloutPlan } from '../model/rollout-plan.ts';
-import * as change from './rollout-changes.ts';
-import * as guard from './rollout-guards.ts';
+import { eventEffect } from './rollout-changes.ts';
+import { dueAsks, hookGate, type Move, waitsBefore } from './rollout-gates.ts';
+import { allowedMove, approvalAsked } from './rollout-guards.ts';
+import { rolloutMachine } from './rollout-machine.ts';
 import {
   type RolloutContext,
   type RolloutEffect,
@@ -12,281 +13,11 @@ import {
   type RolloutPhase,
   type RolloutState,
   rolloutCommands,
+  timeOf,
 } from './rollout-types.ts';
 
+export { rolloutMachine } from './rollout-machine.ts';
 export type { RolloutEffect, RolloutEvent, RolloutPhase, RolloutState } from './rollout-types.ts';
-
-const rollout = setup({
-  types: {
-    context: {} as RolloutContext,
-    events: {} as RolloutEvent,
-    emitted: {} as RolloutEffect,
-  },
-  guards: {
-    isWorse: guard.isWorse,
-    isUnmeasured: guard.isUnmeasured,
-    isFutileForHuman: guard.isFutileForHuman,
-    isFutileForRollback: guard.isFutileForRollback,
-    isDoubtful: guard.isDoubtful,
-    isSound: guard.isSound,
-    mayBegin: guard.mayBegin,
-    mayStepUp: guard.mayStepUp,
-    mayPromote: guard.mayPromote,
-    hasNextStep: guard.hasNextStep,
-    hasNoTrafficYet: guard.hasNoTrafficYet,
-    isWeightEnforced: guard.isWeightEnforced,
-    isSettlingLong: guard.isSettlingLong,
-    isAnother: guard.isAnother,
-    isAnotherOrNamed: guard.isAnotherOrNamed,
-    isAnotherThanPromoted: guard.isAnotherThanPromoted,
-    hasFormer: guard.hasFormer,
-    policyAgrees: guard.policyAgrees,
-    policyMoved: guard.policyMoved,
-  },
-  actions: {
-    begin: assign(change.begin),
-    adopt: assign(change.adopt),
-    revive: assign(change.revive),
-    settle: assign(change.settle),
-    noteVerdict: assign(change.noteVerdict),
-    noteReason: assign(change.noteReason),
-    noteAck: assign(change.noteAck),
-    stepUp: assign(change.stepUp),
-    allTraffic: assign(change.allTraffic),
-    noTraffic: assign(change.noTraffic),
-    skipPause: assign(change.skipPause),
-    extend: assign(change.extend),
-    remember: assign((asked, { phase }: { phase: RolloutPhase }) => change.remember(asked, phase)),
-    publishSplit: emit(change.splitEffect),
-    startAnalysis: emit(change.analysisEffect),
-    announce: emit((asked, { event }: { event: EventType }) => change.eventEffect(asked, event)),
-  },
-});
-
-const announce = (event: EventType) => ({ type: 'announce', params: { event } }) as const;
-const remember = (phase: RolloutPhase) => ({ type: 'remember', params: { phase } }) as const;
-
-const fails = {
-  guard: 'isWorse',
-  target: 'rollingBack',
-  actions: ['noteVerdict', announce('rollout.rolledBack')],
-} as const;
-const note = { actions: 'noteVerdict' } as const;
-const holds = {
-  target: 'holding',
-  actions: ['noteVerdict', announce('rollout.held')],
-} as const;
-const asksHuman = {
-  guard: 'isFutileForHuman',
-  target: 'inconclusive',
-  actions: ['noteVerdict', announce('rollout.inconclusive')],
-} as const;
-const givesUp = { ...fails, guard: 'isFutileForRollback' } as const;
-const acks = { guard: 'isWeightEnforced', actions: 'noteAck' } as const;
-const restarts = { guard: 'isAnother', target: 'initializing', reenter: true } as const;
-const promotes = { target: 'promoting', actions: 'noteReason' } as const;
-const aborts = {
-  target: 'rollingBack',
-  actions: ['noteReason', announce('rollout.aborted')],
-} as const;
-const undoes = {
-  target: 'rollingBack',
-  actions: ['noteReason', announce('rollout.undone')],
-} as const;
-const pauses = {
-  target: 'paused',
-  actions: ['noteReason', announce('rollout.paused')],
-} as const;
-const stepsUp = ['stepUp', 'publishSplit', announce('rollout.stepped')] as const;
-const skips = {
-  guard: 'hasNextStep',
-  target: 'progressing',
-  reenter: true,
-  actions: ['noteReason', ...stepsUp],
-} as const;
-const startsOver = { guard: 'policyMoved', target: 'initializing', reenter: true } as const;
-
-export const rolloutMachine = rollout.createMachine({
-  id: 'rollout',
-  initial: 'idle',
-  context: {} as RolloutContext,
-  on: {
-    // The YAML says it now, so the decision has nothing left to say.
-    tick: {
-      guard: 'policyAgrees',
-      target: '.idle',
-      actions: ['settle', 'publishSplit', remember('idle')],
-    },
-  },
-  states: {
-    idle: {
-      on: {
-        newRevision: { guard: 'isAnotherOrNamed', target: 'initializing' },
-        undo: { ...undoes, guard: 'hasFormer', actions: ['revive', ...undoes.actions] },
-      },
-    },
-    initializing: {
-      entry: [
-        'begin',
-        'publishSplit',
-        'startAnalysis',
-        announce('rollout.started'),
-        remember('initializing'),
-      ],
-      on: {
-        verdict: [
-          fails,
-          {
-            guard: 'mayBegin',
-            target: 'progressing',
-            actions: ['noteVerdict', ...stepsUp],
-          },
-          note,
-        ],
-        telemetryStale: { actions: 'noteReason' },
-        weightAcked: acks,
-        newRevision: restarts,
-        pause: pauses,
-        promote: promotes,
-        abort: aborts,
-        tick: startsOver,
-      },
-    },
-    progressing: {
-      entry: remember('progressing'),
-      on: {
-        verdict: [
-          fails,
-          { guard: 'isUnmeasured', ...holds },
-          asksHuman,
-          givesUp,
-          { guard: 'isDoubtful', ...holds },
-          { guard: 'mayPromote', target: 'promoting', actions: 'noteVerdict' },
-          {
-            guard: 'mayStepUp',
-            target: 'progressing',
-            reenter: true,
-            actions: ['noteVerdict', ...stepsUp],
-          },
-          note,
-        ],
-        telemetryStale: {
-          target: 'holding',
-          actions: ['noteReason', announce('rollout.held')],
-        },
-        weightAcked: acks,
-        newRevision: restarts,
-        pause: pauses,
-        promote: promotes,
-        abort: aborts,
-        skip: skips,
-        tick: startsOver,
-      },
-    },
-    holding: {
-      entry: remember('holding'),
-      on: {
-        verdict: [
-          fails,
-          asksHuman,
-          givesUp,
-          {
-            guard: 'isSound',
-            target: 'progressing',
-            actions: ['noteVerdict', announce('rollout.resumed')],
-          },
-          note,
-        ],
-        telemetryStale: { actions: 'noteReason' },
-        weightAcked: acks,
-        newRevision: restarts,
-        pause: pauses,
-        promote: promotes,
-        abort: aborts,
-        skip: skips,
-        tick: startsOver,
-      },
-    },
-    // Weights stand still, evidence does not: what is proven bad goes, paused or not.
-    paused: {
-      entry: remember('paused'),
-      on: {
-        verdict: [fails, note],
-        weightAcked: acks,
-        newRevision: {
-          guard: 'isAnother',
-          target: 'paused',
-          reenter: true,
-          actions: ['begin', 'publishSplit', 'startAnalysis', announce('rollout.started')],
-        },
-        resume: [
-          { guard: 'hasNoTrafficYet', target: 'initializing', actions: 'noteReason' },
-          {
-            target: 'progressing',
-            actions: ['skipPause', 'noteReason', announce('rollout.resumed')],
-          },
-        ],
-        promote: promotes,
-        abort: aborts,
-        tick: startsOver,
-      },
-    },
-    inconclusive: {
-      entry: remember('inconclusive'),
-      on: {
-        verdict: [fails, note],
-        weightAcked: acks,
-        newRevision: restarts,
-        resume: {
-          target: 'progressing',
-          actions: ['extend', 'noteReason', announce('rollout.resumed')],
-        },
-        promote: promotes,
-        abort: aborts,
-        tick: startsOver,
-      },
-    },
-    promoting: {
-      entry: ['allTraffic', 'publishSplit', remember('promoting')],
-      on: {
-        verdict: [fails, { guard: 'isSettlingLong', target: 'succeeded' }],
-        weightAcked: { guard: 'isWeightEnforced', target: 'succeeded', actions: 'noteAck' },
-        newRevision: {
-          guard: 'isAnother',
-          target: 'initializing',
-          actions: [announce('rollout.promoted'), 'adopt'],
-        },
-        abort: aborts,
-        undo: undoes,
-        tick: { guard: 'isSettlingLong', target: 'succeeded' },
-      },
-    },
-    succeeded: {
-      entry: [remember('succeeded'), announce('rollout.promoted')],
-      on: {
-        newRevision: { guard: 'isAnotherThanPromoted', target: 'initializing', actions: 'adopt' },
-        abort: aborts,
-        undo: undoes,
-      },
-    },
-    rollingBack: {
-      entry: ['noTraffic', 'publishSplit', remember('rollingBack')],
-      on: {
-        verdict: { guard: 'isSettlingLong', target: 'failed' },
-        weightAcked: { guard: 'isWeightEnforced', target: 'failed', actions: 'noteAck' },
-        newRevision: { guard: 'isAnother', target: 'initializing' },
-        tick: { guard: 'isSettlingLong', target: 'failed' },
-      },
-    },
-    failed: {
-      entry: [remember('failed'), announce('rollout.failed')],
-      on: {
-        newRevision: { guard: 'isAnotherOrNamed', target: 'initializing' },
-        retry: { target: 'initializing' },
-      },
-    },
-  },
-});
 
 export interface Advanced {
   readonly state: RolloutState;
@@ -312,22 +43,71 @@ export const advanceRollout = (
   if (commands.has(event.type) && !before.can(event))
     return { state, effects: [], refused: refusal(state, event) };
   const [after, actions] = transition(rolloutMachine, before, event);
-  const { plan: _, ...context } = after.context;
-  // Policy has named another baseline since: from now on its word counts again.
-  const undone = context.undone === plan.baseline ? context.undone : undefined;
   const effects = actions
     .filter((action: { readonly type: string }) => action.type === 'xstate.emit')
     .map(({ params }) => (params as unknown as { readonly event: RolloutEffect }).event);
+  const gated = atTheGates(state.phase, after.value, after.context, event);
+  const { plan: _, ...context } = gated.context;
+  // Policy has named another baseline since: from now on its word counts again.
+  const undone = context.undone === plan.baseline ? context.undone : undefined;
   return {
     state: { v: 2, rollout: plan.id, phase: after.value, context: { ...context, undone } },
-    effects,
+    effects: [...effects, ...gated.effects],
   };
+};
+
+/** What holds back the move that the evidence allows, told once, and the hooks that are to be asked now. */
+const atTheGates = (
+  before: RolloutPhase,
+  phase: RolloutPhase,
+  context: RolloutContext,
+  event: RolloutEvent,
+): { readonly context: RolloutContext; readonly effects: readonly RolloutEffect[] } => {
+  const isBeat = event.type === 'verdict' || event.type === 'tick';
+  const held = event.type === 'verdict' ? allowedMove(phase, { context, event }) : undefined;
+  const waiting = waitingAfter(before, phase, context, { event, held });
+  const reason =
+    held !== undefined && waiting.length > 0
+      ? `waiting: ${waiting.map((wait) => wait.reason).join('; ')}; ${context.reason}`
+      : context.reason;
+  const isUpToHooks = waiting.every(({ gate }) => gate.startsWith(hookGate));
+  const asks = isBeat ? dueAsks(phase, context, timeOf(event), isUpToHooks ? held : undefined) : [];
+  const hooks = { ...context.hooks };
+  for (const { hook, for: about, askedMs } of asks) {
+    const { answeredMs: _, ...known } = hooks[hook.name] ?? { for: '', failures: 0 };
+    const kept = known.for === about ? known : { failures: 0 };
+    hooks[hook.name] = { ...kept, for: about, askedMs };
+  }
+  const next = { ...context, waiting, reason, hooks };
+  const isNews = waiting.length > 0 && gatesOf(waiting) !== gatesOf(context.waiting);
+  return {
+    context: next,
+    effects: [
+      ...(isNews ? [eventEffect({ context: next, event }, 'rollout.waiting')] : []),
+      ...asks,
+    ],
+  };
+};
+
+const gatesOf = (waiting: RolloutContext['waiting']): string =>
+  waiting.map(({ gate }) => gate).join(' ');
+
+const waitingAfter = (
+  before: RolloutPhase,
+  phase: RolloutPhase,
+  context: RolloutContext,
+  { event, held }: { readonly event: RolloutEvent; readonly held: Move | undefined },
+): RolloutContext['waiting'] => {
+  if (held !== undefined) return waitsBefore(held, context, timeOf(event));
+  return event.type === 'verdict' || phase !== before ? [] : context.waiting;
 };
 
 const refusal = ({ phase, context }: RolloutState, { type }: RolloutEvent): string => {
   if (type === 'skip' && context.step > 0 && context.step === context.steps.length)
     return 'there is no step left to skip to; promote instead';
   if (type === 'undo' && phase === 'idle') return 'there is no promotion to undo';
+  if ((type === 'approve' || type === 'reject') && approvalAsked(context) === undefined)
+    return 'nothing waits for an approval';
   return `cannot ${type} while the rollout is ${phase}`;
 };
 
@@ -351,6 +131,11 @@ export const idleRollout = (plan: RolloutPlan): RolloutState => ({
     enteredMs: 0,
     verdict: undefined,
     reason: 'no new version',
+    waiting: [],
+    approvals: {},
+    hooks: {},
+    released: false,
+    watchUntilMs: 0,
     history: [],
   },
 });

@@ -110,6 +110,14 @@ export const restoreRequest = Type.Object(
   { target: revocationTarget, reason: Type.Optional(Type.String({ maxLength: 4096 })) },
   closed,
 );
+export const breakerRequest = Type.Object(
+  {
+    /** `namespace/service@version/address:port` */
+    endpoint: Type.String({ minLength: 1, maxLength: 512 }),
+    reason: Type.Optional(Type.String({ maxLength: 4096 })),
+  },
+  closed,
+);
 export const emptyRequest = Type.Object({}, closed);
 
 export type ApplyRequest = Static<typeof applyRequest>;
@@ -121,6 +129,7 @@ export type ExplainRequest = Static<typeof explainRequest>;
 export type RolloutRequest = Static<typeof rolloutRequest>;
 export type RevokeRequest = Static<typeof revokeRequest>;
 export type RestoreRequest = Static<typeof restoreRequest>;
+export type BreakerRequest = Static<typeof breakerRequest>;
 export type WaitFor = Static<typeof waitFor>;
 
 export interface ApplyAnswer {
@@ -190,6 +199,25 @@ export interface RevocationAnswer {
   }[];
 }
 
+export interface BreakerAnswer {
+  /** Of endpoints that are not closed, or lately were not. */
+  readonly breakers: readonly BreakerStatus[];
+}
+
+export interface BreakerStatus {
+  /** `namespace/service@version/address:port` */
+  readonly endpoint: string;
+  readonly state: 'closed' | 'open' | 'halfOpen';
+  readonly reason: string;
+  /** In a row, without a quiet time between. */
+  readonly openings: number;
+  readonly changedMs: number;
+  /** When it will be tried again. */
+  readonly openUntilMs?: number;
+  /** The agent that tries it. */
+  readonly prober?: string;
+}
+
 export interface RolloutStatus {
   /** `namespace/name` */
   readonly id: string;
@@ -207,6 +235,14 @@ export interface RolloutStatus {
   readonly stepStartedMs: number;
   readonly outcome: VerdictOutcome | undefined;
   readonly reason: string;
+  /** What holds back a move that the evidence allows: `schedule`, `approval:promotion`, `hook:smoke`, ... */
+  readonly waiting: readonly { readonly gate: string; readonly reason: string }[];
+  /** By gate. */
+  readonly approvals: Readonly<
+    Record<string, { readonly by: string; readonly why: string; readonly atMs: number }>
+  >;
+  /** A promotion is watched until then; 0 for not at all. */
+  readonly watchUntilMs: number;
   readonly evidence: Evidence | undefined;
   readonly arms: { readonly canary: ArmFigures; readonly baseline: ArmFigures } | undefined;
   readonly history: readonly {
@@ -276,6 +312,19 @@ export const operations = {
     role: 'viewer',
     request: emptyRequest,
   },
+  'breaker.status': { method: 'GET', path: '/v1/breakers', role: 'viewer', request: emptyRequest },
+  'breaker.open': {
+    method: 'POST',
+    path: '/v1/breakers/open',
+    role: 'operator',
+    request: breakerRequest,
+  },
+  'breaker.close': {
+    method: 'POST',
+    path: '/v1/breakers/close',
+    role: 'operator',
+    request: breakerRequest,
+  },
   'rollout.status': {
     method: 'GET',
     path: '/v1/rollouts',
@@ -327,6 +376,18 @@ export const operations = {
   'rollout.undo': {
     method: 'POST',
     path: '/v1/rollouts/undo',
+    role: 'operator',
+    request: rolloutRequest,
+  },
+  'rollout.approve': {
+    method: 'POST',
+    path: '/v1/rollouts/approve',
+    role: 'operator',
+    request: rolloutRequest,
+  },
+  'rollout.reject': {
+    method: 'POST',
+    path: '/v1/rollouts/reject',
     role: 'operator',
     request: rolloutRequest,
   },

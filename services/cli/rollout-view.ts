@@ -18,10 +18,24 @@ const showRollout = (rollout: RolloutStatus, { colors, world }: View): string =>
   const head = `${colors.bold(id)}  ${service}  ${versions}  ${paintState(state, colors)}\n`;
   const since = formatAge(world.now() - rollout.stepStartedMs);
   const step = canary ? `weight ${weight}%  ${showSteps(rollout)}  for ${since}\n` : '';
-  return [head, step, reason ? `${reason}\n` : '', arms(rollout), evidence(rollout), past(rollout)]
+  return [
+    head,
+    step,
+    reason ? `${reason}\n` : '',
+    gates(rollout),
+    arms(rollout),
+    evidence(rollout),
+    past(rollout),
+  ]
     .filter(Boolean)
     .join('');
 };
+
+/** What a person has to do about it is said here, not in the reason. */
+const gates = ({ id, waiting }: RolloutStatus): string =>
+  waiting.some(({ gate }) => gate.startsWith('approval:'))
+    ? `to agree: weir rollout approve ${id} --reason "..." (or reject)\n`
+    : '';
 
 /** Nothing more happens by itself. */
 export const isEnded = (state: string): boolean => state === 'succeeded' || state === 'failed';

@@ -24,6 +24,7 @@ import { PolicyLog, readStored } from './policy-log.ts';
 import { Published } from './published.ts';
 import { Publisher } from './publisher.ts';
 import { Ring } from './ring.ts';
+import { RolloutMetrics } from './rollout-metrics.ts';
 import { Rollouts } from './rollouts.ts';
 import { StandingBook } from './standing-book.ts';
 import type { Time } from './time.ts';
@@ -73,6 +74,7 @@ export interface Parts {
   readonly leadership: Leadership;
   readonly ring: Ring;
   readonly rollouts: Rollouts;
+  readonly rolloutMetrics: RolloutMetrics;
   readonly breakers: FleetBreakers;
   readonly events: Events;
   readonly metrics: Metrics;
@@ -162,6 +164,7 @@ export const assemble = async (
     events,
     metrics,
     time,
+    web: deps.web,
     onError,
   });
   const breakers = new FleetBreakers({ ring, fleet, policy, machines, events, time, onError });

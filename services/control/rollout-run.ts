@@ -4,6 +4,7 @@
 import type { BaselineState } from '#engine/analysis/analysis.ts';
 import {
   type AnalysisState,
+  addReading,
   judge,
   observe,
   readAnalysisState,
@@ -18,8 +19,10 @@ import {
 } from '#engine/machines/rollout.ts';
 import { isActive, judgeFacts, readRolloutState } from '#engine/machines/rollout-state.ts';
 import { EngineError } from '#engine/model/errors.ts';
+import type { MetricReading } from '#engine/model/metric-plan.ts';
 import type { RolloutPlan } from '#engine/model/rollout-plan.ts';
 import type { Sample } from '#engine/model/telemetry.ts';
+import type { Question } from './rollout-hooks.ts';
 
 type Split = Extract<RolloutEffect, { type: 'split' }>;
 type Announcement = Extract<RolloutEffect, { type: 'event' }>;
@@ -43,6 +46,8 @@ export interface RolloutRunDeps {
   readonly save: (id: string, record: RolloutRecord) => Promise<void>;
   /** Carried out at least once, in order. `key` is the same every time. */
   readonly say: (id: string, effect: Outgoing, key: string) => Promise<void>;
+  /** Not waited for; the answer comes as an event. */
+  readonly ask: (id: string, question: Question) => void;
   readonly learnt: (service: string) => BaselineState | undefined;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -118,6 +123,13 @@ export class RolloutRun {
     this.#record = { ...this.#record, analysis: observe(analysis, sample) };
   }
 
+  /** What came of asking for a metric. */
+  measure(reading: MetricReading): void {
+    const { analysis } = this.#record;
+    if (this.#broken !== undefined || !analysis) return;
+    this.#record = { ...this.#record, analysis: addReading(analysis, reading) };
+  }
+
   /** Says what is left to say, then judges. Throws what went wrong, with the state as it was before. */
   tick(nowMs: number): Promise<void> {
     return this.#alone(async () => {
@@ -145,7 +157,8 @@ export class RolloutRun {
     const { state, effects, refused } = advanceRollout(before.machine, this.#plan, event);
     if (refused !== undefined)
       throw new EngineError('ERR_ROLLOUT_STATE', `${this.id}: ${refused}`, { source: 'caller' });
-    const outgoing = effects.filter((effect) => effect.type !== 'startAnalysis');
+    const outgoing = effects.filter((effect) => effect.type === 'split' || effect.type === 'event');
+    const questions = effects.filter((effect) => effect.type === 'ask');
     const isQuiet = effects.length === 0 && state.phase === before.machine.phase;
     const next: RolloutRecord = {
       ...before,
@@ -163,6 +176,7 @@ export class RolloutRun {
     // Samples that came while it was being saved are of the analysis before.
     const analysis = next.analysis === before.analysis ? this.#record.analysis : next.analysis;
     this.#record = { ...next, analysis };
+    for (const question of questions) this.#deps.ask(this.id, question);
     if (outgoing.length === 0) return;
     await this.#saySoon();
     await this.#deps.save(this.id, this.#record);

@@ -1,5 +1,6 @@
 // All rollouts of the policy set, for the term of one leader. Each stands alone: what goes wrong in one stops only that one.
 import { type BaselineState, learnBaseline, readBaselineState } from '#engine/analysis/analysis.ts';
+import { flaggerPhase } from '#engine/machines/rollout-gates.ts';
 import { isActive } from '#engine/machines/rollout-state.ts';
 import { decisionId } from '#engine/model/decision.ts';
 import { EngineError } from '#engine/model/errors.ts';
@@ -7,6 +8,7 @@ import type { ResourceId } from '#engine/model/resource.ts';
 import type { RolloutPlan } from '#engine/model/rollout-plan.ts';
 import { subjectToken } from '#engine/model/subjects.ts';
 import type { Sample } from '#engine/model/telemetry.ts';
+import type { Web } from '#engine/ports/web.ts';
 import type { PolicyResult } from './compiler.ts';
 import type { Events } from './events.ts';
 import type { Fleet } from './fleet.ts';
@@ -15,6 +17,7 @@ import type { MachineStore } from './machine-store.ts';
 import type { Metrics } from './metrics.ts';
 import type { Published } from './published.ts';
 import type { Ring } from './ring.ts';
+import { callHook, keyOf, type Question, tellEventHooks } from './rollout-hooks.ts';
 import { type Outgoing, type RolloutRecord, RolloutRun } from './rollout-run.ts';
 import type { Time } from './time.ts';
 
@@ -30,6 +33,8 @@ export interface RolloutsDeps {
   readonly events: Events;
   readonly metrics: Metrics;
   readonly time: Time;
+  /** Calls webhooks; absent where nobody does. */
+  readonly web?: Web | undefined;
   readonly onError: (where: string, error: unknown) => void;
 }
 
@@ -148,6 +153,7 @@ export class Rollouts {
     const run = new RolloutRun(plan, stored, {
       save: (id, record) => this.#save(id, record),
       say: (_id, effect, key) => this.#say(run, effect, key),
+      ask: (_id, question) => this.#ask(run, question),
       learnt: (service) => this.#baselines.get(service),
       now: () => this.#deps.time.now(),
     });
@@ -169,11 +175,27 @@ export class Rollouts {
     await this.#deps.machines.save(PREFIX, id, term.epoch, record);
   }
 
+  #ask(run: RolloutRun, question: Question): void {
+    const { machine } = run.record;
+    const { hook, phase, for: about } = question;
+    const call = { phase, metadata: {}, key: keyOf(machine, question) };
+    void callHook(this.#deps.web, hook, machine, call).then(({ ok, detail }) => {
+      if (!this.#term?.isValid() || this.#runs.get(run.id) !== run) return undefined;
+      const nowMs = this.#deps.time.now();
+      return this.#guarded(run, () =>
+        run.handle({ type: 'answered', nowMs, hook: hook.name, for: about, ok, detail }),
+      );
+    });
+  }
+
   async #say(run: RolloutRun, effect: Outgoing, key: string): Promise<void> {
-    const { ring, events } = this.#deps;
+    const { ring, events, web, time } = this.#deps;
     if (effect.type === 'event') {
       const { event, data } = effect;
       await events.tellOnce({ type: event, subject: run.id, data, id: key });
+      const { machine } = run.record;
+      const phase = flaggerPhase(machine.phase, machine.context);
+      void tellEventHooks(web, run.plan, machine, { ...effect, key, phase, atMs: time.now() });
       return;
     }
     const standing = ring.standing.get(decisionId(effect.body))?.body;

@@ -1,7 +1,10 @@
 // A Rollout in numbers.
 import { parseDuration } from '../../model/duration.ts';
-import type { RolloutPlan } from '../../model/rollout-plan.ts';
+import { parseMoment } from '../../model/moment.ts';
+import type { Rollout } from '../../model/resource.ts';
+import type { RolloutPlan, SchedulePlan } from '../../model/rollout-plan.ts';
 import type { Draft } from '../findings.ts';
+import { metricPlan } from './rollout-metrics.ts';
 import { baselineOf, serviceKey } from './services.ts';
 
 export const rolloutPlan = (
@@ -21,6 +24,40 @@ export const rolloutPlan = (
     deadlineMs: parseDuration(spec.deadline),
     onInconclusive: spec.onInconclusive,
     start: spec.start,
-    analysis: { ...analysis, warmUpMs: parseDuration(warmUp) },
+    analysis: {
+      ...analysis,
+      warmUpMs: parseDuration(warmUp),
+      ...(spec.metrics && { metrics: spec.metrics.map(metricPlan) }),
+    },
+    ...gatesOf(spec),
   };
 };
+
+type Spec = Rollout['spec'];
+
+const gatesOf = ({ webhooks, approvals, schedule, minRequests }: Spec) => ({
+  ...(webhooks && {
+    hooks: webhooks.map(({ timeout, interval, ...hook }) => ({
+      ...hook,
+      timeoutMs: parseDuration(timeout),
+      intervalMs: parseDuration(interval),
+    })),
+  }),
+  ...(approvals && { approvals: approvals.map(({ before }) => before) }),
+  ...(schedule && { schedule: schedulePlan(schedule) }),
+  ...(minRequests !== undefined && { minRequests }),
+});
+
+const schedulePlan = ({
+  timezone,
+  windows,
+  freezes,
+}: NonNullable<Spec['schedule']>): SchedulePlan => ({
+  timezone,
+  windows,
+  freezes: freezes.map(({ from, to, reason }) => ({
+    fromMs: parseMoment(from) ?? 0,
+    toMs: parseMoment(to) ?? 0,
+    ...(reason !== undefined && { reason }),
+  })),
+});

@@ -1,4 +1,4 @@
-import type { Rollout, Service } from '../../model/resource.ts';
+import type { Service } from '../../model/resource.ts';
 import { didYouMean } from '../documents/suggest.ts';
 import type { Finding } from '../findings.ts';
 import { atMostOne, duplicates } from './conflicts.ts';
@@ -35,17 +35,3 @@ export const checkService = ({ spec }: Service): readonly Finding[] => {
   if (spec.tls) findings.push(...atMostOne(spec.tls, ['ca', 'caFile'], ['spec', 'tls']));
   return findings;
 };
-
-export const checkRollout = ({ spec }: Rollout): readonly Finding[] =>
-  spec.steps.flatMap((step, index): Finding[] => {
-    const before = spec.steps[index - 1];
-    if (before === undefined || step > before) return [];
-    return [
-      {
-        code: 'ERR_POLICY_WEIGHTS',
-        path: ['spec', 'steps', index],
-        message: `step ${step} does not come after ${before}`,
-        hint: 'Write percentages from small to large; promotion follows the last.',
-      },
-    ];
-  });

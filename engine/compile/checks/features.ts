@@ -1,8 +1,9 @@
 // What a document asks of a data plane: every marked part of its schema that it really sets, as written.
 import type { TSchema } from 'typebox';
+import { isExpression, parseExpression } from '../../model/expression.ts';
 import { type Feature, features } from '../../model/features.ts';
 import { type Kind, resourceSchemas } from '../../model/resource.ts';
-import type { Path } from '../documents/path.ts';
+import { type Path, valueAt } from '../documents/path.ts';
 import type { Document } from '../read-documents.ts';
 
 export interface Need {
@@ -55,6 +56,7 @@ const impliedByKind: Partial<Record<Kind, { readonly feature: Feature; readonly 
 
 const implied = ({ kind, value }: Document): readonly Need[] => {
   const need = impliedByKind[kind];
+  if (kind === 'Authorization' && need) return [need, ...peerNeeds(value)];
   if (need) return [need];
   const spec = value['spec'] as Node | undefined;
   if (kind === 'Quota' && spec?.['scope'] === undefined)
@@ -64,8 +66,36 @@ const implied = ({ kind, value }: Document): readonly Need[] => {
     : [];
 };
 
+/** Conditions may ask for the peer's identity without a field of their own for it. */
+const peerNeeds = (value: Document['value']): readonly Need[] => {
+  const rules = valueAt(value, ['spec', 'rules']);
+  if (!Array.isArray(rules)) return [];
+  return rules.flatMap((_, index): Need[] => {
+    const path: Path = ['spec', 'rules', index];
+    const needs: Need[] = [];
+    const conditions = valueAt(value, [...path, 'when']);
+    if (Array.isArray(conditions))
+      for (const place of conditions.keys()) {
+        const at = [...path, 'when', place, 'key'];
+        if (isAboutPeer(valueAt(value, at))) needs.push({ feature: 'peer-principal', path: at });
+      }
+    const cel = valueAt(value, [...path, 'cel']);
+    const expression = typeof cel === 'string' ? parseExpression(cel) : undefined;
+    if (expression && isExpression(expression) && expression.usesPeer)
+      needs.push({ feature: 'peer-principal', path: [...path, 'cel'] });
+    return needs;
+  });
+};
+
+const isAboutPeer = (key: unknown): boolean =>
+  typeof key === 'string' && /^source\.(principal|namespace|serviceAccount|trustDomain)$/.test(key);
+
 /** Enforced by the engine itself, whatever the data plane. */
-export const engineFeatures: ReadonlySet<Feature> = new Set<Feature>(['rollout-canary']);
+export const engineFeatures: ReadonlySet<Feature> = new Set<Feature>([
+  'rollout-canary',
+  'rollout-gates',
+  'rollout-metrics',
+]);
 
 /** Of these nothing would reach a data plane yet, so nobody's word that it can enforce them counts. */
 export const notCompiled: ReadonlySet<Feature> = new Set<Feature>([
@@ -79,7 +109,5 @@ export const notCompiled: ReadonlySet<Feature> = new Set<Feature>([
   'rollout-blue-green',
   'rollout-ab',
   'rollout-mirror',
-  'rollout-gates',
-  'rollout-metrics',
   'rollout-group',
 ]);

@@ -4,8 +4,9 @@ import type { AnyDraft, Finding } from '../findings.ts';
 import { checkAuthentication, checkConsumer, checkQuota } from './check-access.ts';
 import { checkAuthorization } from './check-authorization.ts';
 import { checkGateway } from './check-gateway.ts';
+import { checkRollout } from './check-rollout.ts';
 import { checkRoute } from './check-route.ts';
-import { checkRollout, checkService } from './check-service.ts';
+import { checkService } from './check-service.ts';
 
 type Checks = {
   readonly [K in Kind]?: (resource: Extract<Resource, { kind: K }>) => readonly Finding[];

@@ -1,6 +1,7 @@
 // Rollout: how a new version of a Service earns its traffic. Defaults are the analysis' own (docs/canary.md).
 import Type from 'typebox';
 import { about, duration, headerName, name, needs, oneOf, strict } from '../schema.ts';
+import { rolloutMetric } from './rollout-metrics.ts';
 
 const webhook = strict({
   name: about('Name of the hook.', name()),
@@ -19,6 +20,48 @@ const webhook = strict({
   ),
   url: about('Address to call.', Type.String({ pattern: '^https?://' })),
   timeout: about('How long the answer may take.', duration({ default: '10s' })),
+  interval: about('How soon it is asked again.', duration({ default: '10s' })),
+  failureThreshold: about(
+    'pre-rollout, rollout: after so many refusals in a row the version is rolled back.',
+    Type.Integer({ minimum: 1, default: 5 }),
+  ),
+  metadata: about(
+    'Sent along.',
+    Type.Record(Type.String({ maxLength: 253 }), Type.String({ maxLength: 4096 }), { default: {} }),
+  ),
+});
+
+const timeOfDay = () => Type.String({ pattern: '^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$' });
+const weekdays = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'] as const;
+const moment = () => Type.String({ title: 'RFC 3339', maxLength: 40 });
+
+const schedule = strict({
+  timezone: about('Name of the IANA database.', Type.String({ default: 'UTC', maxLength: 64 })),
+  windows: about(
+    'Only inside of these does the new version gain traffic; without any there is no such limit.',
+    Type.Array(
+      strict({
+        days: about(
+          'On which a window begins.',
+          Type.Array(oneOf(weekdays), { minItems: 1, default: [...weekdays] }),
+        ),
+        from: about('Local time, `09:00`.', timeOfDay()),
+        to: about('Local time; before `from` it means the next day.', timeOfDay()),
+      }),
+      { default: [], maxItems: 100 },
+    ),
+  ),
+  freezes: about(
+    'In these it never does.',
+    Type.Array(
+      strict({
+        from: about('Begin, `2026-12-18T00:00:00Z`.', moment()),
+        to: about('End.', moment()),
+        reason: about('For people.', Type.Optional(Type.String({ maxLength: 1024 }))),
+      }),
+      { default: [], maxItems: 100 },
+    ),
+  ),
 });
 
 const analysis = strict(
@@ -132,37 +175,28 @@ export const rolloutSpec = strict({
     Type.Optional(
       needs(
         'rollout-gates',
-        Type.Array(strict({ before: about('What waits.', oneOf(['start', 'promotion'])) })),
-      ),
-    ),
-  ),
-  metrics: about(
-    'Further metrics to judge by.',
-    Type.Optional(
-      needs(
-        'rollout-metrics',
         Type.Array(
           strict({
-            name: about('Name of the metric.', name()),
-            prometheus: about(
-              'Ask Prometheus.',
-              Type.Optional(
-                strict({
-                  url: about('Address to ask.', Type.String()),
-                  query: about('Query that gives one number.', Type.String()),
-                }),
-              ),
+            before: about(
+              'What waits: the first traffic, every further step, or the promotion.',
+              oneOf(['start', 'step', 'promotion']),
             ),
-            http: about(
-              'Ask any service for `{"value": 1}`.',
-              Type.Optional(strict({ url: about('Address to ask.', Type.String()) })),
-            ),
-            min: about('Smallest good value.', Type.Optional(Type.Number())),
-            max: about('Largest good value.', Type.Optional(Type.Number())),
           }),
         ),
       ),
     ),
+  ),
+  schedule: about(
+    'When the new version may gain traffic. A rollback waits for nothing.',
+    Type.Optional(needs('rollout-gates', schedule)),
+  ),
+  minRequests: about(
+    'No promotion before the new version has answered so many requests.',
+    Type.Optional(needs('rollout-gates', Type.Integer({ minimum: 0 }))),
+  ),
+  metrics: about(
+    'Further metrics to judge by.',
+    Type.Optional(needs('rollout-metrics', Type.Array(rolloutMetric, { maxItems: 20 }))),
   ),
   group: about(
     'Rollouts of one group stop together.',

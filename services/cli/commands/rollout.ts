@@ -34,6 +34,8 @@ const steering = {
   resume: 'Go on after a pause',
   skip: 'Take the next step now',
   retry: 'Try a rolled back or aborted version again',
+  approve: 'Agree to what the rollout waits for',
+  reject: 'Do not agree: all traffic back to the baseline',
   undo: 'Take a promotion back: all traffic to the version before',
 } as const;
 

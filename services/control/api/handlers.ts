@@ -2,6 +2,7 @@
 import type { StandingSet } from '#engine/compile/standing.ts';
 import type { ControlDeps, Parts } from '../parts.ts';
 import type { Handlers } from './call.ts';
+import { createBreakerApi } from './breakers.ts';
 import { createExplain } from './explain.ts';
 import { createFleetApi } from './fleet.ts';
 import { createPolicyApi } from './policy.ts';
@@ -26,6 +27,7 @@ export const createHandlers = (
   const policy = createPolicyApi({ ...parts, time, waitUntilApplied });
   const fleet = createFleetApi({ ...parts, time });
   const rollouts = createRolloutApi({ ...parts, time, standing });
+  const breakers = createBreakerApi(parts);
   const revocations = createRevocationApi({ ...parts, time, standing });
   return {
     'policy.apply': policy.apply,
@@ -39,6 +41,9 @@ export const createHandlers = (
     'access.revoke': revocations.revoke,
     'access.restore': revocations.restore,
     'access.revocations': revocations.list,
+    'breaker.status': breakers.status,
+    'breaker.open': breakers.open,
+    'breaker.close': breakers.close,
     'rollout.status': rollouts.status,
     'rollout.start': rollouts.start,
     'rollout.promote': rollouts.promote,
@@ -48,5 +53,7 @@ export const createHandlers = (
     'rollout.retry': rollouts.retry,
     'rollout.skip': rollouts.skip,
     'rollout.undo': rollouts.undo,
+    'rollout.approve': rollouts.approve,
+    'rollout.reject': rollouts.reject,
   };
 };

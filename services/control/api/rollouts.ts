@@ -108,6 +108,8 @@ export const createRolloutApi = (deps: RolloutApiDeps) => {
     retry: command('retry'),
     skip: command('skip'),
     undo: command('undo'),
+    approve: command('approve'),
+    reject: command('reject'),
   };
 };
 
@@ -151,6 +153,7 @@ const onRecord = async ({ machines, ring }: RolloutApiDeps): Promise<RolloutRun[
       new RolloutRun(plan, stored.get(plan.id), {
         save: nothing,
         say: nothing,
+        ask: () => {},
         learnt: () => undefined,
         now: () => 0,
       }),

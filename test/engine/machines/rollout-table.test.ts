@@ -1,10 +1,50 @@
 import { describe, expect, it } from 'vitest';
-import { advanceRollout, type RolloutEvent, rolloutMachine } from '#engine/machines/rollout.ts';
+import {
+  advanceRollout,
+  type RolloutEvent,
+  type RolloutState,
+  rolloutMachine,
+} from '#engine/machines/rollout.ts';
 import { type RolloutPhase, rolloutPhases } from '#engine/machines/rollout-types.ts';
-import { inPhase, plan, run, told, ways } from './rollout-fixtures.ts';
+import type { RolloutPlan } from '#engine/model/rollout-plan.ts';
+import { plan, run, told, ways } from './rollout-fixtures.ts';
 
 const who = { by: 'alice', why: 'to see' };
 const late = 20_000;
+const answered = (hook: string, about: string, ok: boolean): RolloutEvent => ({
+  type: 'answered',
+  hook,
+  for: about,
+  ok,
+  detail: '500',
+  nowMs: late,
+});
+
+/** As in the others, but with hooks that were asked and a watch after the promotion. */
+const hook = {
+  url: 'http://hooks',
+  timeoutMs: 1000,
+  intervalMs: 5000,
+  failureThreshold: 3,
+  metadata: {},
+};
+const watched: RolloutPlan = {
+  ...plan,
+  watchMs: 300_000,
+  hooks: [
+    { ...hook, name: 'stop', type: 'rollback' },
+    { ...hook, name: 'load', type: 'rollout' },
+  ],
+};
+const askedIn = (phase: RolloutPhase): RolloutState => {
+  const state = run(ways[phase], undefined, watched);
+  const hooks = {
+    stop: { for: 'trial', askedMs: 3000, failures: 0 },
+    // It has said no in time, so nothing but the third refusal counts.
+    load: { for: 'analysis', askedMs: 3000, answeredMs: 3000, ok: true, failures: 2 },
+  };
+  return { ...state, context: { ...state.context, hooks } };
+};
 
 /** What may come, at a moment when every minimum time is over. */
 const events: Readonly<Record<string, (weight: number) => RolloutEvent>> = {
@@ -33,6 +73,18 @@ const events: Readonly<Record<string, (weight: number) => RolloutEvent>> = {
   retry: () => ({ type: 'retry', nowMs: late, ...who }),
   skip: () => ({ type: 'skip', nowMs: late, ...who }),
   undo: () => ({ type: 'undo', nowMs: late, ...who }),
+  approve: () => ({ type: 'approve', nowMs: late, ...who }),
+  reject: () => ({ type: 'reject', nowMs: late, ...who }),
+  'hook says back': () => answered('stop', 'trial', true),
+  'hook says go on': () => answered('stop', 'trial', false),
+  'hook fails again': () => answered('load', 'analysis', false),
+  'hook is well': () => answered('load', 'analysis', true),
+  'old answer': () => answered('stop', 'something else', true),
+  released: () => ({ type: 'released', nowMs: late }),
+  'peer failed': () => ({ type: 'peerFailed', peer: 'bibby/b', why: 'errors', nowMs: late }),
+  'failed too late': () => ({ type: 'peerFailed', peer: 'bibby/b', why: 'errors', nowMs: 400_000 }),
+  regressed: () => ({ type: 'regressed', why: 'errors', nowMs: late }),
+  'regressed later': () => ({ type: 'regressed', why: 'errors', nowMs: 400_000 }),
 };
 
 /** `.` stays, `!` is refused. */
@@ -63,6 +115,18 @@ resume           !             !             !             !             progres
 retry            !             !             !             !             !             !             !             !             !             initializing
 skip             !             !             progressing   progressing   !             !             !             !             !             !
 undo             !             !             !             !             !             !             rollingBack   rollingBack   !             !
+approve          !             !             !             !             !             !             !             !             !             !
+reject           !             !             !             !             !             !             !             !             !             !
+hook says back   .             rollingBack   rollingBack   rollingBack   rollingBack   rollingBack   .             .             .             .
+hook says go on  .             .             .             .             .             .             .             .             .             .
+hook fails again .             rollingBack   rollingBack   rollingBack   rollingBack   rollingBack   .             .             .             .
+hook is well     .             .             .             .             .             .             .             .             .             .
+old answer       .             .             .             .             .             .             .             .             .             .
+released         .             .             .             .             .             .             .             .             .             .
+peer failed      .             rollingBack   rollingBack   rollingBack   rollingBack   rollingBack   rollingBack   rollingBack   .             .
+failed too late  .             rollingBack   rollingBack   rollingBack   rollingBack   rollingBack   rollingBack   .             .             .
+regressed        .             .             .             .             .             .             .             rollingBack   .             .
+regressed later  .             .             .             .             .             .             .             .             .             .
 `;
 
 const [head = '', ...rows] = table.trim().split('\n');
@@ -90,10 +154,10 @@ describe('every phase meets every event', () => {
   });
 
   it.each(cells)('$before, $event: $after', ({ event, before, after }) => {
-    const state = inPhase(before);
+    const state = askedIn(before);
     const make = events[event];
     if (!make) throw new Error(`no event ${event}`);
-    const result = advanceRollout(state, plan, make(state.context.weight));
+    const result = advanceRollout(state, watched, make(state.context.weight));
     expect(result.state.phase).toBe(after === '.' || after === '!' ? before : after);
     expect(result.refused !== undefined).toBe(after === '!');
     if (after === '!') expect(result).toMatchObject({ state, effects: [] });

@@ -103,6 +103,9 @@ const rollout = {
     requestsNeeded: 250,
   },
   arms: { canary: arm, baseline: arm },
+  waiting: [],
+  approvals: {},
+  watchUntilMs: 0,
   history: [{ atMs: 1_799_999_900_000, state: 'started', weight: 10, reason: 'v1.1 appeared' }],
   standing: [],
 };
@@ -289,6 +292,13 @@ describe('weir rollout', () => {
     expect(out).toContain('v1.1 appeared');
   });
 
+  it('says how to agree to what waits for it', async () => {
+    const waiting = [{ gate: 'approval:promotion', reason: 'a person to approve it' }];
+    const { run } = await control({ 'rollout.status': { rollouts: [{ ...rollout, waiting }] } });
+    const { out } = await run('rollout', 'status');
+    expect(out).toContain('weir rollout approve bibby/catalog');
+  });
+
   it.each([
     ['succeeded', 0],
     ['failed', 1],
@@ -328,20 +338,28 @@ describe('weir rollout', () => {
     expect((await run(...wrong)).code).toBe(2);
   });
 
-  it.each(['promote', 'abort', 'pause', 'resume', 'retry', 'start', 'skip', 'undo'] as const)(
-    'can %s the only rollout there is',
-    async (verb) => {
-      const { run, seen } = await control({
-        'rollout.status': { rollouts: [rollout] },
-        [`rollout.${verb}`]: { rollouts: [rollout] },
-      });
-      expect((await run('rollout', verb, '--reason', 'because')).code).toBe(0);
-      expect(seen[1]).toMatchObject({
-        operation: `rollout.${verb}`,
-        request: { namespace: 'bibby', name: 'catalog', reason: 'because' },
-      });
-    },
-  );
+  it.each([
+    'promote',
+    'abort',
+    'pause',
+    'resume',
+    'retry',
+    'start',
+    'skip',
+    'undo',
+    'approve',
+    'reject',
+  ] as const)('can %s the only rollout there is', async (verb) => {
+    const { run, seen } = await control({
+      'rollout.status': { rollouts: [rollout] },
+      [`rollout.${verb}`]: { rollouts: [rollout] },
+    });
+    expect((await run('rollout', verb, '--reason', 'because')).code).toBe(0);
+    expect(seen[1]).toMatchObject({
+      operation: `rollout.${verb}`,
+      request: { namespace: 'bibby', name: 'catalog', reason: 'because' },
+    });
+  });
 
   it('asks which one when there are several', async () => {
     const { run } = await control({ 'rollout.status': { rollouts: [rollout, rollout] } });

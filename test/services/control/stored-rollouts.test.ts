@@ -13,6 +13,7 @@ const stored = (version: number): Readonly<Record<string, Readonly<Record<string
 const deps = {
   save: async () => {},
   say: async () => {},
+  ask: () => {},
   learnt: () => undefined,
   now: () => 1_800_000_100_000,
 };

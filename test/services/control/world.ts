@@ -59,7 +59,7 @@ export class World {
     {
       isReady = true,
       ...surroundings
-    }: Pick<ControlDeps, 'keys' | 'assumed'> & { readonly isReady?: boolean } = {},
+    }: Pick<ControlDeps, 'keys' | 'assumed' | 'web'> & { readonly isReady?: boolean } = {},
   ): Promise<Replica> {
     const broker = refusable(this.hub.connect('control'));
     const lines: string[] = [];
