@@ -3,15 +3,12 @@ import type { Authorization } from '../../model/resource.ts';
 import type { Path } from '../documents/path.ts';
 import type { Finding } from '../findings.ts';
 import { regexObjection } from '../regex/objection.ts';
-import { isAddressBlock } from './addresses.ts';
+import { checkBlock, checkCondition, checkOperation } from './conditions.ts';
 import { exactlyOne } from './conflicts.ts';
 
 type RuleSpec = Authorization['spec']['rules'][number];
 
 const blockLists = ['ipBlocks', 'notIpBlocks', 'remoteIpBlocks', 'notRemoteIpBlocks'] as const;
-const conditionKey =
-  /^(request\.headers\[[^\]]+\]|request\.auth\.(principal|audiences|presenter)|request\.auth\.claims(\[[^\]]+\])+|source\.(ip|namespace|principal)|remote\.ip|destination\.(ip|port)|connection\.sni)$/;
-
 export const checkAuthorization = ({ spec }: Authorization): readonly Finding[] => [
   ...spec.rules.flatMap((rule, index) => checkRule(rule, ['spec', 'rules', index])),
   ...(spec.action === 'CUSTOM' && !spec.provider ? exactlyOne(spec, ['provider'], ['spec']) : []),
@@ -23,33 +20,22 @@ const checkRule = (rule: RuleSpec, path: Path): readonly Finding[] => {
     for (const list of blockLists)
       for (const [item, block] of (source[list] ?? []).entries())
         findings.push(...checkBlock(block, [...path, 'from', place, 'source', list, item]));
+  for (const [place, { operation }] of (rule.to ?? []).entries())
+    findings.push(...checkOperation(operation, [...path, 'to', place, 'operation']));
   for (const [place, condition] of (rule.when ?? []).entries()) {
     const at = [...path, 'when', place];
-    if (!conditionKey.test(condition.key))
-      findings.push({
-        code: 'ERR_FIELD_VALUE',
-        path: [...at, 'key'],
-        message: `"${condition.key}" is no attribute of a request`,
-        hint: 'For example request.headers[name], request.auth.claims[roles], source.ip or remote.ip.',
-      });
+    findings.push(...checkCondition(condition, at));
     if (!condition.values && !condition.notValues)
-      findings.push(...exactlyOne(condition, ['values', 'notValues'], at));
+      findings.push({
+        code: 'ERR_FIELD_MISSING',
+        path: at,
+        message: 'values or notValues is needed here',
+        hint: 'Say what the attribute must be among, what it must not, or both.',
+      });
   }
   if (rule.cel !== undefined) findings.push(...checkExpression(rule.cel, [...path, 'cel']));
   return findings;
 };
-
-const checkBlock = (block: string, path: Path): readonly Finding[] =>
-  isAddressBlock(block)
-    ? []
-    : [
-        {
-          code: 'ERR_FIELD_VALUE',
-          path,
-          message: `"${block}" is no address and no CIDR block`,
-          hint: 'Write 10.0.0.0/8, 192.0.2.1 or 2001:db8::/32.',
-        },
-      ];
 
 const checkExpression = (source: string, path: Path): readonly Finding[] => {
   const refuse = (message: string, at: number, hint: string): Finding => ({

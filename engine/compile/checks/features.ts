@@ -1,7 +1,7 @@
 // What a document asks of a data plane: every marked part of its schema that it really sets, as written.
 import type { TSchema } from 'typebox';
-import { isExpression, parseExpression } from '../../model/expression.ts';
 import { type Feature, features } from '../../model/features.ts';
+import { isExpression, parseExpression } from '../../model/expression.ts';
 import { type Kind, resourceSchemas } from '../../model/resource.ts';
 import { type Path, valueAt } from '../documents/path.ts';
 import type { Document } from '../read-documents.ts';
@@ -91,11 +91,7 @@ const isAboutPeer = (key: unknown): boolean =>
   typeof key === 'string' && /^source\.(principal|namespace|serviceAccount|trustDomain)$/.test(key);
 
 /** Enforced by the engine itself, whatever the data plane. */
-export const engineFeatures: ReadonlySet<Feature> = new Set<Feature>([
-  'rollout-canary',
-  'rollout-gates',
-  'rollout-metrics',
-]);
+export const engineFeatures: ReadonlySet<Feature> = new Set<Feature>(['rollout-canary']);
 
 /** Of these nothing would reach a data plane yet, so nobody's word that it can enforce them counts. */
 export const notCompiled: ReadonlySet<Feature> = new Set<Feature>([
@@ -109,5 +105,7 @@ export const notCompiled: ReadonlySet<Feature> = new Set<Feature>([
   'rollout-blue-green',
   'rollout-ab',
   'rollout-mirror',
+  'rollout-gates',
+  'rollout-metrics',
   'rollout-group',
 ]);

@@ -13,8 +13,10 @@ import {
   addressOf,
   factOf,
   headerOf,
+  patternsOf,
   peerNamespace,
   peerPrincipal,
+  testOf,
   withoutScheme,
 } from './facts.ts';
 import { anyOf, pathPatternTest, type StringTest, stringTest, wildcardTest } from './strings.ts';
@@ -181,8 +183,8 @@ const conditionTest = ({ key, values, notValues }: Condition, action: Action): T
   if (header !== undefined) return headerTest(header, [values, notValues], action);
   const fact = factOf(key);
   if (fact === undefined) return unreadable(action);
-  const isValue = values && anyOf(values);
-  const isNot = notValues && anyOf(notValues);
+  const isValue = values && anyOf(patternsOf(key, values), testOf(key));
+  const isNot = notValues && anyOf(patternsOf(key, notValues), testOf(key));
   return (exchange) => {
     const facts = fact(exchange);
     if (isValue !== undefined && !facts.some(isValue)) return false;

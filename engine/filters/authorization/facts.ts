@@ -1,6 +1,7 @@
 // The facts of a request that conditions may ask for, by Istio's names.
 import type { FilterExchange } from '../filter.ts';
 import { own } from '../own.ts';
+import { type StringTest, stringTest, wildcardTest } from './strings.ts';
 
 /** `cluster.local/ns/bibby/sa/library-service`, without the scheme. */
 export const peerPrincipal = ({ request }: FilterExchange): string | undefined =>
@@ -52,6 +53,14 @@ export const factOf = (key: string): Fact | undefined => {
   const names = [...claim.matchAll(/\[([^\]]+)\]/g)].map((each) => each[1] ?? '');
   return ({ claims }) => claimTexts(claims, names);
 };
+
+/** As written, but for identities, whose scheme may be left out. */
+export const patternsOf = (key: string, values: readonly string[]): readonly string[] =>
+  key === 'source.principal' ? values.map(withoutScheme) : values;
+
+/** Namespaces take `*` anywhere, as in `from`. */
+export const testOf = (key: string): ((pattern: string) => StringTest) =>
+  key === 'source.namespace' ? wildcardTest : stringTest;
 
 export const headerOf = (key: string): string | undefined =>
   /^request\.headers\[([^\]]+)\]$/.exec(key)?.[1]?.toLowerCase();

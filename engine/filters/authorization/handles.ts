@@ -1,8 +1,8 @@
 // What a rule can be found by. Whatever matches a rule has one of the values of each of its handles, so filing the rule
 // under one handle is enough.
 import type { AuthorizationRule, AuthorizationSource } from '../../model/snapshot.ts';
-import { type Fact, factOf, withoutScheme } from './facts.ts';
-import { isExact, isTemplate } from './strings.ts';
+import { type Fact, factOf, patternsOf, testOf, withoutScheme } from './facts.ts';
+import { isExact, isTemplate, stringTest } from './strings.ts';
 
 export type Handle =
   | {
@@ -31,7 +31,7 @@ const prefixOf = (pattern: string): string => {
 export const handlesOf = ({ from, when }: AuthorizationRule): readonly Handle[] => [
   ...sourceHandles(from, ({ requestPrincipals }) => requestPrincipals, 'request.auth.principal'),
   ...sourceHandles(from, ({ principals }) => principals?.map(withoutScheme), 'source.principal'),
-  ...(when ?? []).flatMap(({ key, values }) => factHandle(key, values)),
+  ...(when ?? []).flatMap(({ key, values }) => factHandle(key, values && patternsOf(key, values))),
 ];
 
 /** Only if every source names somebody: a source that does not would match anybody. */
@@ -51,5 +51,7 @@ const sourceHandles = (
 
 const factHandle = (key: string, values: readonly string[] | undefined): readonly Handle[] => {
   const fact = factOf(key);
-  return fact !== undefined && values?.every(isExact) ? [{ by: key, values, fact }] : [];
+  if (fact === undefined || !values?.every(isExact)) return [];
+  if (testOf(key) !== stringTest && values.some((value) => value.includes('*'))) return [];
+  return [{ by: key, values, fact }];
 };
