@@ -22,6 +22,7 @@ const pipeline = [
   'forward-auth',
   'authorization',
   'authorization-cel',
+  'authorization-custom',
   'quota-local',
 ] as const satisfies readonly Feature[];
 
@@ -29,6 +30,9 @@ const pipeline = [
 const plane = [
   'http',
   'tls',
+  'tls-passthrough',
+  'tcp',
+  'proxy-protocol',
   'client-certificates',
   'https-redirect',
   'timeout',

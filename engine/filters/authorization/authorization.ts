@@ -1,8 +1,17 @@
-// May he? Istio's model: DENY before ALLOW, and a route with an ALLOW policy denies whatever no rule allows.
+// May he? Istio's model: CUSTOM before DENY before ALLOW, and a route with an ALLOW policy denies whatever no rule allows.
 import type { AuthorizationPlan, AuthorizationSource } from '../../model/snapshot.ts';
 import type { Respond } from '../../pipeline/exchange.ts';
-import type { FilterAction, FilterBuild, FilterExchange, FilterKind, Remark } from '../filter.ts';
+import type {
+  Filter,
+  FilterAction,
+  FilterBuild,
+  FilterExchange,
+  FilterKind,
+  Remark,
+} from '../filter.ts';
 import { own } from '../own.ts';
+import { customDecision } from './custom.ts';
+import { note } from './notes.ts';
 import { type CompiledPolicy, compilePolicy, type Finding, RuleSet, walk } from './policy-set.ts';
 
 /** Step 7: DENY policies about addresses need not know who is calling, so they spare the check of his token. */
@@ -32,13 +41,28 @@ export const authorization: FilterKind = {
     );
     if (policies.length === 0) return undefined;
     const decision = build.share(`authorization ${JSON.stringify(rule.authorizations)}`, () =>
-      decide(policies),
+      afterCustom(policies, build, decide(policies)),
     );
     return {
       request: decision,
       explain: (exchange) => policies.map((policy) => remark(policy, exchange)),
     };
   },
+};
+
+type Decision = NonNullable<Filter['request']>;
+
+const afterCustom = (
+  policies: readonly CompiledPolicy[],
+  { deps }: FilterBuild,
+  decision: (exchange: FilterExchange) => FilterAction,
+): Decision => {
+  const custom = customDecision(policies, deps.web);
+  if (custom === undefined) return decision;
+  return (exchange) => {
+    const late = custom(exchange);
+    return late === undefined ? decision(exchange) : late.then((no) => no ?? decision(exchange));
+  };
 };
 
 const policiesOf = (ids: readonly string[], build: FilterBuild): readonly CompiledPolicy[] =>
@@ -100,12 +124,6 @@ const denied: Respond = {
   reason: 'RBAC: access denied',
   flag: 'UAEX',
   headers: [],
-};
-
-const note = (exchange: FilterExchange, key: string, text: string): void => {
-  exchange.notes ??= {};
-  const before = exchange.notes[key];
-  exchange.notes[key] = before === undefined ? text : `${before}; ${text}`;
 };
 
 const name = ({ policy, rule }: Finding): string => `${policy.plan.origin.resource} rule ${rule}`;

@@ -1,5 +1,4 @@
-// All authorization policies of a route as one decision: CUSTOM is not offered, then DENY, then ALLOW; AUDIT never
-// decides. An index leads to the few rules that may match, each filed under
+// Authorization policies whose rules are looked up together: an index leads to the few that may match, each filed under
 // whatever few others share with it.
 import type { AuthorizationPlan } from '../../model/snapshot.ts';
 import type { FilterExchange } from '../filter.ts';
