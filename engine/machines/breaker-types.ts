@@ -101,6 +101,8 @@ export interface BreakerContext {
   /** Some of those who sent requests when it opened. */
   readonly witnesses: readonly string[];
   readonly changedMs: number;
+  /** Open: when it is tried again. */
+  readonly dueMs: number;
   readonly prober: string | undefined;
   /** Elections since it became half-open; moves the election on. */
   readonly elections: number;

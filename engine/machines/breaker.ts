@@ -42,8 +42,7 @@ const isCondemned = ({ context, event }: Asked): boolean => {
     judgeEndpoint(context, event).condemned
   );
 };
-const isServed = ({ context, event }: Asked): boolean =>
-  event.nowMs - context.changedMs >= openFor(context);
+const isServed = ({ context, event }: Asked): boolean => event.nowMs >= context.dueMs;
 const hasFailedProbe = (asked: Asked): boolean => (proberReport(asked)?.failures ?? 0) > 0;
 const isWell = (asked: Asked): boolean => {
   const report = proberReport(asked);
@@ -61,8 +60,9 @@ const needsProber = ({ context, event }: Asked): boolean => {
 const isForgotten = ({ context, event }: Asked): boolean =>
   context.openings > 0 && event.nowMs - context.changedMs >= context.plan.maxOpenMs;
 
+/** `openings` are those before. */
 const openFor = ({ plan, openings }: BreakerContext): number =>
-  Math.min(plan.maxOpenMs, plan.baseOpenMs * 2 ** Math.max(0, openings - 1));
+  Math.min(plan.maxOpenMs, plan.baseOpenMs * 2 ** openings);
 
 const count = ({ context, event }: Asked): Change => ({ counts: counted(context, event) });
 const open = ({ context, event }: Asked): Change => {
@@ -72,6 +72,7 @@ const open = ({ context, event }: Asked): Change => {
     evidence,
     witnesses: Object.keys(counted(context, event)).sort().slice(0, MAX_WITNESSES),
     changedMs: event.nowMs,
+    dueMs: event.nowMs + openFor(context),
     prober: undefined,
     counts: {},
     reason: 'by' in event ? byHand(event) : wordsOf(evidence ?? nothingSeen),
@@ -81,6 +82,7 @@ const reopen = ({ context, event }: Asked): Change => ({
   openings: context.openings + 1,
   evidence: undefined,
   changedMs: event.nowMs,
+  dueMs: event.nowMs + openFor(context),
   prober: undefined,
   reason: `the probe by ${context.prober ?? 'nobody'} failed`,
 });
@@ -146,7 +148,10 @@ const eventEffect = (
     endpoint: context.target,
     reason: context.reason,
     openings: context.openings,
-    ...(event === 'breaker.opened' && { openMs: openFor(context), ...context.evidence }),
+    ...(event === 'breaker.opened' && {
+      openMs: context.dueMs - context.changedMs,
+      ...context.evidence,
+    }),
     ...(event === 'breaker.halfOpened' && { prober: context.prober ?? '' }),
   },
 });
@@ -262,6 +267,7 @@ export const closedBreaker = (target: string): BreakerState => ({
     evidence: undefined,
     witnesses: [],
     changedMs: 0,
+    dueMs: 0,
     prober: undefined,
     elections: 0,
     electedMs: 0,
@@ -280,6 +286,7 @@ export const readBreakerState = (value: unknown): BreakerState | undefined => {
     typeof state.context?.target === 'string' &&
     typeof state.context.counts === 'object' &&
     typeof state.context.openings === 'number' &&
-    typeof state.context.changedMs === 'number';
+    typeof state.context.changedMs === 'number' &&
+    typeof state.context.dueMs === 'number';
   return isWhole ? (state as BreakerState) : undefined;
 };

@@ -1,6 +1,7 @@
 // The admin API as the command sees it: one function per operation of engine/model/api.ts.
 import {
   type ApplyAnswer,
+  type BreakerAnswer,
   type ErrorAnswer,
   type FleetAnswer,
   type GetAnswer,
@@ -26,6 +27,9 @@ interface Answers {
   'access.revoke': RevocationAnswer;
   'access.restore': RevocationAnswer;
   'access.revocations': RevocationAnswer;
+  'breaker.status': BreakerAnswer;
+  'breaker.open': BreakerAnswer;
+  'breaker.close': BreakerAnswer;
   'rollout.status': RolloutAnswer;
 }
 export type AnswerOf<O extends Operation> = O extends keyof Answers ? Answers[O] : RolloutAnswer;

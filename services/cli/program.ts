@@ -2,6 +2,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import release from '../../package.json' with { type: 'json' };
 import { applyCommand, diffCommand } from './commands/apply.ts';
+import { breakersCommand } from './commands/breakers.ts';
 import { checkCommand } from './commands/check.ts';
 import { completeCommand, completionCommand } from './commands/completion.ts';
 import { consumerCommand } from './commands/consumer.ts';
@@ -68,6 +69,7 @@ const build = (program: Command, session: Session): void => {
     rollbackCommand(session),
     statusCommand(session),
     rolloutCommand(session),
+    breakersCommand(session),
     revokeCommand(session),
     explainCommand(session),
     eventsCommand(session),

@@ -1,9 +1,10 @@
 // Numbers that are looked up when somebody asks, rather than counted as things happen.
+import type { Breakers } from '#engine/machines/breakers.ts';
 import type { Parts } from './parts.ts';
 import type { Time } from './time.ts';
 
 export const refreshMetrics = (parts: Parts, time: Time): void => {
-  const { metrics, policy, ring, fleet, rollouts, leadership, published } = parts;
+  const { metrics, policy, ring, fleet, rollouts, breakers, leadership, published } = parts;
   metrics.set('weir_policy_revision', policy.state.revision);
   metrics.set('weir_policy_quarantined', ring.result?.quarantined.length ?? 0);
   metrics.set('weir_leader', leadership.term ? 1 : 0);
@@ -28,4 +29,15 @@ export const refreshMetrics = (parts: Parts, time: Time): void => {
     states.set(state, (states.get(state) ?? 0) + 1);
   }
   metrics.setAll('weir_rollouts', 'state', states);
+  metrics.setAll('weir_breakers', 'state', phasesOf(breakers.state));
+};
+
+const phasesOf = ({ breakers }: Breakers): ReadonlyMap<string, number> => {
+  const phases = new Map([
+    ['open', 0],
+    ['halfOpen', 0],
+  ]);
+  for (const { phase } of Object.values(breakers))
+    if (phase !== 'closed') phases.set(phase, (phases.get(phase) ?? 0) + 1);
+  return phases;
 };

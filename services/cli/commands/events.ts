@@ -7,7 +7,7 @@ import { examples, type Session } from '../session.ts';
 export const eventsCommand = (session: Session): Command =>
   new Command('events')
     .description('Follow events live, until Ctrl-C')
-    .option('--type <prefix>', 'only these: policy, snapshot, agent, rollout, decision, control')
+    .option('--type <prefix>', 'only these: policy, snapshot, agent, rollout, breaker, decision, control')
     .addHelpText(
       'after',
       examples(
@@ -32,7 +32,7 @@ export const eventsCommand = (session: Session): Command =>
 
 const showEvent = ({ time, type, subject, data }: Event, { colors }: Session): string => {
   const clock = time.slice(11, 19);
-  const paint = /rejected|rolledBack|failed|quarantined|left/.test(type) ? colors.red : colors.cyan;
+  const paint = /rejected|rolledBack|failed|quarantined|left|opened/.test(type) ? colors.red : colors.cyan;
   const facts = Object.entries(data)
     .filter(([key, value]) => key !== 'diagnostics' && value !== undefined && value !== null)
     .map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);

@@ -117,12 +117,12 @@ it('a sample tells what endpoints answered, every try of it', async () => {
   await plane.close();
   const told: EndpointSeries[] = [];
   for await (const { endpoints = [] } of plane.samples()) told.push(...endpoints);
-  const of = (port: number) =>
-    told
-      .filter(({ endpoint }) => endpoint === `bibby/catalog/127.0.0.1:${port}`)
-      .reduce((sum, each) => [sum[0] + each.requests, sum[1] + each.failures] as const, [
-        0, 0,
-      ] as const);
+  const of = (port: number) => {
+    const own = told.filter(({ endpoint }) => endpoint === `bibby/catalog/127.0.0.1:${port}`);
+    const sum = (count: (each: EndpointSeries) => number) =>
+      own.reduce((total, each) => total + count(each), 0);
+    return [sum((each) => each.requests), sum((each) => each.failures)];
+  };
   expect([of(bad.port), of(good.port)]).toEqual([
     [2, 2],
     [2, 0],

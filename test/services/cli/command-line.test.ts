@@ -39,6 +39,7 @@ describe('the command line', () => {
     'rollback',
     'status',
     'rollout',
+    'breakers',
     'revoke',
     'explain',
     'events',

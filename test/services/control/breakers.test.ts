@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { viewOf } from '#engine/agent/agent.ts';
+import type { BreakerAnswer } from '#engine/model/api.ts';
 import type { DecisionBody } from '#engine/model/decision.ts';
 import { decisionId } from '#engine/model/decision.ts';
 import type { EndpointSeries } from '#engine/model/telemetry.ts';
@@ -108,6 +109,32 @@ describe('the breakers of the fleet', () => {
     expect(word(edges[0], 1)).toMatch(/^halfOpen edge-/);
     const opened = (await breakerEvents()).filter(({ type }) => type === 'weir.breaker.opened');
     expect(opened).toHaveLength(1);
+  });
+
+  it('are told to whoever asks, and obey an operator', async () => {
+    const ask = () =>
+      world.call<BreakerAnswer>(['GET', '/v1/breakers'], undefined, { role: 'viewer' });
+    expect((await ask()).body).toEqual({ breakers: [] });
+    const open = (at: number, role?: 'viewer') =>
+      world.call<BreakerAnswer>(
+        ['POST', '/v1/breakers/open'],
+        { endpoint: endpoint(at), reason: 'bad disk' },
+        role === undefined ? {} : { role },
+      );
+    expect((await open(2, 'viewer')).status).toBe(403);
+    expect((await open(7)).body.error.message).toMatch(/no endpoint/);
+    expect((await open(2)).status).toBe(200);
+    expect((await open(3)).status).toBe(200);
+    expect((await open(1)).body.error.message).toMatch(/the last endpoint/);
+    expect((await ask()).body.breakers).toMatchObject([
+      { endpoint: endpoint(2), state: 'open', reason: 'opened by operator: bad disk' },
+      { endpoint: endpoint(3), state: 'open' },
+    ]);
+    await world.seconds(1);
+    expect(words(2)).toEqual(['open', 'open', 'open']);
+    await world.call(['POST', '/v1/breakers/close'], { endpoint: endpoint(2) });
+    await world.seconds(1);
+    expect(words(2)).toEqual(['closed', 'closed', 'closed']);
   });
 
   it('are withdrawn when the endpoint goes', async () => {
