@@ -2,11 +2,13 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createMemoryHub, type Hub } from '#adapters/bus-memory/broker.ts';
+import { createKeys } from '#adapters/keys-http/keys.ts';
 import {
   createSigner,
   createVerifier,
   generateSigningKeys,
 } from '#adapters/signer-ed25519/signer.ts';
+import { createWeb } from '#adapters/web-http/web.ts';
 import type { ApplyAnswer, GetAnswer, Operation } from '#engine/model/api.ts';
 import { operations } from '#engine/model/api.ts';
 import type { LastGoodStore } from '#engine/ports/last-good.ts';
@@ -45,6 +47,8 @@ export const startDev = async (options: DevOptions): Promise<Dev> => {
   const keys = await generateSigningKeys();
   const verifier = createVerifier(keys.jwks);
   const token = randomBytes(24).toString('base64url');
+  const web = createWeb();
+  const issuers = createKeys({ web, clock: controlTime });
   const control = await startControl(
     {
       mesh: 'default',
@@ -62,6 +66,8 @@ export const startDev = async (options: DevOptions): Promise<Dev> => {
       }),
       time: controlTime,
       files: options.files,
+      keys: issuers,
+      web,
       log: options.log,
     },
   );
@@ -82,6 +88,8 @@ export const startDev = async (options: DevOptions): Promise<Dev> => {
     async close() {
       await Promise.all([...edges.values()].map((edge) => edge.close()));
       await control.close();
+      issuers.close();
+      await web.close();
     },
   };
 };

@@ -96,10 +96,7 @@ export const engineFeatures: ReadonlySet<Feature> = new Set<Feature>(['rollout-c
 /** Of these nothing would reach a data plane yet, so nobody's word that it can enforce them counts. */
 export const notCompiled: ReadonlySet<Feature> = new Set<Feature>([
   'hedging',
-  'introspection',
-  'forward-auth',
   'oidc',
-  'authorization-custom',
   'peer-mtls',
   'plugin',
   'rollout-blue-green',
