@@ -178,7 +178,7 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
   }
 
   writeTrailers(lines: string): void {
-    this.writer.write(`0\r\n${lines}\r\n`);
+    this.writer.write(`0\r\n${this.head.acceptsTrailers ? lines : ''}\r\n`);
   }
 
   flush(): void {

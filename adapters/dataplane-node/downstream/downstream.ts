@@ -22,7 +22,7 @@ export interface Downstream {
   /** A whole body as Latin-1 text, one character a byte. */
   writeText(text: string): void;
   writeRun(bytes: Buffer, start: number, end: number, chunked: boolean): void;
-  /** After the last run of a body of unknown length: field lines, perhaps none. */
+  /** After the last run of a body of unknown length: field lines, perhaps none, for callers that take them. */
   writeTrailers(lines: string): void;
   flush(): void;
   /** 100: the caller may send the body. */

@@ -9,6 +9,7 @@ export const FAILURES: Readonly<
   connect: [503, 'no connection to the upstream', 'UF'],
   'connect-timeout': [503, 'connecting to the upstream took too long', 'UF'],
   reset: [503, 'the upstream closed the connection', 'UC'],
+  refused: [503, 'the upstream refused the request', 'UR'],
   partial: [502, 'the upstream closed the connection inside its answer', 'UC'],
   protocol: [502, 'the upstream does not speak proper HTTP', 'UPE'],
   overflow: [503, 'too many requests for the upstream', 'UO'],

@@ -66,9 +66,7 @@ export class ResponseWriter {
   end(trailers: FieldSection | undefined): void {
     if (this.held) this.passHeld(this.held.take());
     else if (this.framing.type === 'chunked')
-      this.downstream.writeTrailers(
-        trailers && this.downstream.request.head.acceptsTrailers ? trailerLines(trailers) : '',
-      );
+      this.downstream.writeTrailers(trailers ? trailerLines(trailers) : '');
   }
 
   private passHeld(body: Buffer): void {

@@ -11,6 +11,7 @@ export const isIdempotent = (method: string): boolean => IDEMPOTENT.has(method);
 interface Conditions {
   readonly connect: boolean;
   readonly reset: boolean;
+  readonly refused: boolean;
   /** By status; 0 where not. */
   readonly statuses: Uint8Array;
   /** By value of the response's grpc-status. */
@@ -32,6 +33,7 @@ const compile = (plan: RetryPlan): Conditions => {
   return {
     connect: on.has('connect-failure') || on.has('5xx'),
     reset: on.has('reset') || on.has('5xx'),
+    refused: on.has('refused-stream') || on.has('reset') || on.has('5xx'),
     statuses,
     grpcStatuses,
   };
@@ -43,10 +45,11 @@ const conditionsOf = (plan: RetryPlan): Conditions => {
   return conditions;
 };
 
-/** Nothing was sent when no connection came about, so even a POST may be tried elsewhere. */
+/** Nothing was looked at when no connection came about or the stream was refused, so even a POST may be tried elsewhere. */
 export const retriesFailure = (plan: RetryPlan, failure: TryFailure, method: string): boolean => {
   const conditions = conditionsOf(plan);
   if (failure === 'connect' || failure === 'connect-timeout') return conditions.connect;
+  if (failure === 'refused') return conditions.refused;
   if (failure !== 'reset' && failure !== 'partial' && failure !== 'timeout') return false;
   return conditions.reset && isIdempotent(method);
 };

@@ -78,9 +78,10 @@ export abstract class Tries implements PoolClient {
   onConnected(connection: ClientConnection, reused: boolean): void {
     this.phase = Phase.Waiting;
     this.isReused = reused;
-    // Once something has been sent, only what is idempotent is ever sent again.
+    // Once something has been sent, only what is idempotent is ever sent again, or what was refused unseen.
     this.mayRepeat =
-      isIdempotent(this.method) && (reused || this.forward?.action.retry !== undefined);
+      this.upstream?.isHttp2 === true ||
+      (isIdempotent(this.method) && (reused || this.forward?.action.retry !== undefined));
     this.sendRequest(connection);
   }
 
@@ -134,9 +135,11 @@ export abstract class Tries implements PoolClient {
       this.endBadly(failure);
       return;
     }
-    // The endpoint had closed the idle connection before it could see the request.
+    // The endpoint had closed the idle connection before it could see the request, or says that it has not looked at it.
     const isStale =
-      failure === 'reset' && this.isReused && !this.wantsFresh && isIdempotent(this.method);
+      !this.wantsFresh &&
+      (failure === 'refused' ||
+        (failure === 'reset' && this.isReused && isIdempotent(this.method)));
     if (!isStale) this.report(0);
     this.abandonTry();
     if (isStale && this.canRepeat) {

@@ -4,12 +4,13 @@ import type { ResponseHead } from '../http1/response-head.ts';
 
 /**
  * connect: no connection came about. reset: lost before any byte of the answer. partial: lost inside the answer.
- * protocol: the answer is not HTTP. overflow: the pool's limits. timeout: connect took too long.
+ * refused: the endpoint says that it has not looked at the request. protocol: the answer is not HTTP. overflow: the pool's limits. timeout: connect took too long.
  */
 export type UpstreamFailure =
   | 'connect'
   | 'connect-timeout'
   | 'reset'
+  | 'refused'
   | 'partial'
   | 'protocol'
   | 'overflow';

@@ -3,10 +3,13 @@ import type { ConnectionOptions } from 'node:tls';
 import type { Upstream } from '#engine/model/snapshot.ts';
 import type { Random } from '#engine/ports/clock.ts';
 import { Deadline, type Deadlines } from '../deadlines.ts';
+import type { FieldSection } from '../http1/field-section.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
+import { type SessionOwner, UpstreamSession } from '../http2/upstream-session.ts';
 import type { ClientConnection, UpstreamClient } from './client.ts';
 import { type ConnectionOwner, UpstreamConnection } from './connection.ts';
 import type { EndpointState } from './endpoint.ts';
+import { askGrpcHealth, GrpcHealthAnswer } from './grpc-health.ts';
 
 export type HealthPlan = NonNullable<Upstream['healthCheck']>;
 
@@ -27,12 +30,13 @@ export class HealthChecker {
     this.deps = deps;
   }
 
-  /** Checks exactly these endpoints from now on; `plan` undefined ends all checks, and everybody counts as healthy. */
+  /** Checks exactly these endpoints from now on; no plan ends all checks, and everybody counts as healthy. */
   update(
-    plan: HealthPlan | undefined,
+    upstream: Upstream | undefined,
     endpoints: Iterable<EndpointState>,
-    tls: ConnectionOptions | undefined,
+    tls?: ConnectionOptions,
   ): void {
+    const plan = upstream?.healthCheck;
     const wanted = new Set(plan ? endpoints : []);
     for (const [endpoint, check] of this.checks)
       if (!wanted.has(endpoint)) {
@@ -41,47 +45,55 @@ export class HealthChecker {
         this.checks.delete(endpoint);
       }
     if (!plan) return;
+    const rules = {
+      plan,
+      tls,
+      isHttp2: upstream.protocol === 'http2' || upstream.protocol === 'grpc',
+    };
     for (const endpoint of wanted) {
       const known = this.checks.get(endpoint);
-      if (known) known.change(plan, tls);
-      else this.checks.set(endpoint, new EndpointCheck(endpoint, plan, tls, this.deps));
+      if (known) known.rules = rules;
+      else this.checks.set(endpoint, new EndpointCheck(endpoint, rules, this.deps));
     }
   }
 }
 
+interface Rules {
+  readonly plan: HealthPlan;
+  readonly tls: ConnectionOptions | undefined;
+  readonly isHttp2: boolean;
+}
+
 /** The repeated question to one endpoint, over a connection of its own each time. */
-class EndpointCheck extends Deadline implements ConnectionOwner, UpstreamClient {
-  readonly method = 'GET';
+class EndpointCheck extends Deadline implements ConnectionOwner, SessionOwner, UpstreamClient {
   readonly maxRequestsPerConnection = 1;
+  readonly idleTimeoutMs = 0;
+  rules: Rules;
   private readonly endpoint: EndpointState;
   private readonly deps: HealthDeps;
-  private plan: HealthPlan;
-  private tls: ConnectionOptions | undefined;
-  private connection: UpstreamConnection | undefined;
+  private connection: UpstreamConnection | UpstreamSession | undefined;
+  private answer: GrpcHealthAnswer | undefined;
   private successes = 0;
   private failures = 0;
 
-  constructor(
-    endpoint: EndpointState,
-    plan: HealthPlan,
-    tls: ConnectionOptions | undefined,
-    deps: HealthDeps,
-  ) {
+  constructor(endpoint: EndpointState, rules: Rules, deps: HealthDeps) {
     super();
     this.endpoint = endpoint;
-    this.plan = plan;
-    this.tls = tls;
+    this.rules = rules;
     this.deps = deps;
-    this.wait(plan.intervalMs * JITTER * deps.random());
+    this.wait(rules.plan.intervalMs * JITTER * deps.random());
+  }
+
+  private get plan(): HealthPlan {
+    return this.rules.plan;
+  }
+
+  get method(): string {
+    return this.plan.type === 'GRPC' ? 'POST' : 'GET';
   }
 
   get connectTimeoutMs(): number {
     return this.plan.timeoutMs;
-  }
-
-  change(plan: HealthPlan, tls: ConnectionOptions | undefined): void {
-    this.plan = plan;
-    this.tls = tls;
   }
 
   stop(): void {
@@ -95,7 +107,13 @@ class EndpointCheck extends Deadline implements ConnectionOwner, UpstreamClient 
       return;
     }
     this.wait(this.plan.timeoutMs);
-    this.connection = new UpstreamConnection(this, this.endpoint, { generation: 0, tls: this.tls });
+    const { tls, isHttp2, plan } = this.rules;
+    if (!isHttp2 || plan.type === 'TCP')
+      this.connection = new UpstreamConnection(this, this.endpoint, { generation: 0, tls });
+    else {
+      this.connection = new UpstreamSession(this, this.endpoint, tls);
+      this.connection.serve(this, () => {});
+    }
   }
 
   log(): void {}
@@ -112,6 +130,12 @@ class EndpointCheck extends Deadline implements ConnectionOwner, UpstreamClient 
     else connection.serve(this, false);
   }
 
+  onSessionReady(): void {}
+
+  onSessionClosed(session: UpstreamSession): void {
+    if (session === this.connection) this.conclude(false);
+  }
+
   onReusable(connection: UpstreamConnection): void {
     connection.close();
   }
@@ -126,20 +150,33 @@ class EndpointCheck extends Deadline implements ConnectionOwner, UpstreamClient 
   onConnected(connection: ClientConnection): void {
     const { address } = this.endpoint;
     const host = address.includes(':') ? `[${address}]` : address;
-    connection.writeHead(
-      `GET ${this.plan.path} HTTP/1.1\r\nhost: ${host}:${this.endpoint.port}\r\n` +
-        'user-agent: weir-health-check\r\nconnection: close\r\n\r\n',
-    );
+    const authority = `${host}:${this.endpoint.port}`;
+    this.answer = this.plan.type === 'GRPC' ? new GrpcHealthAnswer() : undefined;
+    if (this.answer) askGrpcHealth(connection, authority);
+    else
+      connection.writeHead(
+        `GET ${this.plan.path} HTTP/1.1\r\nhost: ${authority}\r\n` +
+          'user-agent: weir-health-check\r\nconnection: close\r\n\r\n',
+      );
     connection.endRequest();
     connection.flush();
   }
 
   onResponseHead(head: ResponseHead): void {
-    this.conclude(this.plan.expectedStatuses.includes(head.status));
+    if (!this.answer) this.conclude(this.plan.expectedStatuses.includes(head.status));
+    else if (head.status !== 200) this.conclude(false);
   }
 
   onUpstreamFailure(): void {
     this.conclude(false);
+  }
+
+  onResponseBytes(bytes: Buffer, start: number, end: number): void {
+    this.answer?.add(bytes, start, end);
+  }
+
+  onResponseEnd(trailers: FieldSection | undefined): void {
+    this.conclude(this.answer?.isServing(trailers) === true);
   }
 
   onSwitched(): void {
@@ -147,8 +184,6 @@ class EndpointCheck extends Deadline implements ConnectionOwner, UpstreamClient 
   }
 
   onInformational(): void {}
-  onResponseBytes(): void {}
-  onResponseEnd(): void {}
   onResponsePause(): void {}
   onUpstreamDrain(): void {}
   onUpstreamEnd(): void {}
@@ -174,7 +209,7 @@ class EndpointCheck extends Deadline implements ConnectionOwner, UpstreamClient 
     const { connection } = this;
     this.connection = undefined;
     if (!connection) return;
-    connection.client = undefined;
+    if (connection instanceof UpstreamConnection) connection.client = undefined;
     connection.close();
   }
 

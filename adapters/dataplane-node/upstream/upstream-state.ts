@@ -9,6 +9,7 @@ import type { Balancer, PickFacts } from '../balancer/balancer.ts';
 import { createBalancer } from '../balancer/create-balancer.ts';
 import { EndpointSet } from '../balancer/endpoint-set.ts';
 import type { Deadline, Deadlines } from '../deadlines.ts';
+import { SessionPool } from '../http2/session-pool.ts';
 import type { ClientConnection, UpstreamClient } from './client.ts';
 import { type ConnectionOwner, UpstreamConnection } from './connection.ts';
 import { EndpointState } from './endpoint.ts';
@@ -48,6 +49,7 @@ export class UpstreamState implements ConnectionOwner {
   private readonly health: HealthChecker;
   private readonly probes = new Probes();
   private readonly waiting: PoolClient[] = [];
+  private readonly sessions = new SessionPool(this);
   private balancer: Balancer;
   private tls: tls.ConnectionOptions | undefined;
   /** Connections made under an older identity are not used again. */
@@ -72,6 +74,11 @@ export class UpstreamState implements ConnectionOwner {
     return this.tls;
   }
 
+  /** Its endpoints take many requests at a time on one connection, and may hand some back unseen. */
+  get isHttp2(): boolean {
+    return this.plan.protocol === 'http2' || this.plan.protocol === 'grpc';
+  }
+
   get maxRequestsPerConnection(): number {
     return this.plan.pool.maxRequestsPerConnection;
   }
@@ -90,6 +97,7 @@ export class UpstreamState implements ConnectionOwner {
       this.balancer = createBalancer(plan.loadBalancing.policy, this.deps.random);
     if (JSON.stringify(previous.tls) !== JSON.stringify(plan.tls)) {
       this.generation++;
+      this.sessions.leave();
       for (const endpoint of this.byName.values()) closeIdle(endpoint);
     }
     this.tls = tlsOptions;
@@ -100,7 +108,8 @@ export class UpstreamState implements ConnectionOwner {
   retire(): void {
     this.isRetired = true;
     this.outliers.close();
-    this.health.update(undefined, [], undefined);
+    this.health.update(undefined, []);
+    this.sessions.leave();
     for (const endpoint of this.byName.values()) closeIdle(endpoint);
   }
 
@@ -110,6 +119,7 @@ export class UpstreamState implements ConnectionOwner {
     if (this.active >= pool.maxRequests) return 'overflow';
     const endpoint = this.choose(client);
     if (!endpoint) return 'no-endpoint';
+    if (this.isHttp2) return this.openStream(client, endpoint);
     const idle = client.wantsFresh ? undefined : endpoint.idle.pop();
     if (idle) {
       this.begin(client, endpoint);
@@ -290,6 +300,7 @@ export class UpstreamState implements ConnectionOwner {
       if (!names.has(name)) {
         endpoint.isListed = false;
         closeIdle(endpoint);
+        this.sessions.leave(endpoint);
         this.byName.delete(name);
       }
     for (const each of plan.endpoints) {
@@ -298,7 +309,7 @@ export class UpstreamState implements ConnectionOwner {
       else this.byName.set(endpointName(each), new EndpointState(each, this.deps.monotonic()));
     }
     if (!plan.outlierDetection) this.outliers.close();
-    this.health.update(plan.healthCheck, this.byName.values(), this.tls);
+    this.health.update(plan, this.byName.values(), this.tls);
     this.refresh();
     return this.set;
   }
@@ -307,6 +318,16 @@ export class UpstreamState implements ConnectionOwner {
     client.endpoint = endpoint;
     this.active++;
     endpoint.active++;
+  }
+
+  private openStream(client: PoolClient, endpoint: EndpointState): Acquired {
+    const session = this.sessions.find(endpoint);
+    if (!session) return 'overflow';
+    this.begin(client, endpoint);
+    session.serve(client, (stream) => {
+      client.connection = stream;
+    });
+    return 'started';
   }
 
   private open(client: PoolClient, endpoint: EndpointState): void {

@@ -56,13 +56,12 @@ export class Upstreams {
 }
 
 const supported = (plan: Upstream): Upstream => {
-  if (plan.protocol !== 'http' && plan.protocol !== 'tcp')
+  const speaksHttp2 = plan.protocol === 'http2' || plan.protocol === 'grpc';
+  if (plan.healthCheck?.type === 'GRPC' && !speaksHttp2)
     throw new EngineError(
       'ERR_CONFIG_INVALID',
-      `${plan.id}: protocol ${plan.protocol} is not supported`,
+      `${plan.id}: a GRPC health check needs protocol grpc or http2, not ${plan.protocol}`,
     );
-  if (plan.healthCheck?.type === 'GRPC')
-    throw new EngineError('ERR_CONFIG_INVALID', `${plan.id}: gRPC health checks are not supported`);
   return plan;
 };
 
@@ -76,7 +75,9 @@ const tlsOptionsOf = (plan: Upstream): tls.ConnectionOptions | undefined => {
       ...(authorities !== undefined && { ca: authorities }),
     }),
     rejectUnauthorized: !insecureSkipVerify,
-    ALPNProtocols: ['http/1.1'],
+    ...(plan.protocol !== 'tcp' && {
+      ALPNProtocols: [plan.protocol === 'http' ? 'http/1.1' : 'h2'],
+    }),
     ...(serverName !== undefined && { servername: serverName }),
   };
 };

@@ -70,8 +70,11 @@ export interface Service {
 export const service = async (
   onStream: (stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders) => void,
   options: http2.ServerOptions = {},
+  tls?: { readonly cert: string; readonly key: string },
 ): Promise<Service> => {
-  const server = http2.createServer(options);
+  const server = tls
+    ? http2.createSecureServer({ ...options, ...tls })
+    : http2.createServer(options);
   const sessions = new Set<http2.ServerHttp2Session>();
   const heads: http2.IncomingHttpHeaders[] = [];
   server.on('session', (session) => {
