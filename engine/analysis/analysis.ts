@@ -15,6 +15,7 @@ import { admit } from './watermark.ts';
 
 export { type BaselineState, learnBaseline, readBaselineState } from './baseline.ts';
 export type { JudgeFacts } from './facts.ts';
+export { addReading } from './readings.ts';
 export { type AnalysisState, readAnalysisState } from './state.ts';
 
 const emptyArm: ArmSums = { requests: 0, errors: 0, latency: emptyHistogram };
@@ -36,6 +37,7 @@ export const startAnalysis = (
     minStepMs: plan.minStepMs,
     minSoakMs: plan.minSoakMs,
     deadlineMs: plan.deadlineMs,
+    onInconclusive: plan.onInconclusive,
     analysis: plan.analysis,
   },
   startedMs: nowMs,

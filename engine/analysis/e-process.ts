@@ -33,6 +33,9 @@ export const worse = gridOf(
   [1, 1, 2, 2, 2, 2, 2, 1, 1, 1, 1],
 );
 
+/** The share of slow requests cannot grow a hundredfold: the weight is where it can. Same alternatives, same sums. */
+export const slower = gridOf(worse.ratios, [2, 3, 3, 2, 1, 1, 1, 1, 0, 0, 0]);
+
 const betterRatios = [0.2, 0.5, 0.75, 1, 1.2] as const;
 const betterWeights = [1, 1, 2, 4, 2] as const;
 

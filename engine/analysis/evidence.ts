@@ -3,11 +3,13 @@
 import {
   below,
   betterThan,
+  type Grid,
   logAbsolute,
   logSum,
   mix,
   mixAbsolute,
   mixed,
+  slower,
   worse,
 } from './e-process.ts';
 import { marginsOf } from './margins.ts';
@@ -100,10 +102,11 @@ const rollbackEvidence = (state: AnalysisState, metric: string): number => {
   const old = known.get(sums);
   if (old?.phi === phi) return old.evidence;
   const { maxRate } = marginsOf(state.plan.analysis, metric);
-  const total = bothProven(maxRate, phi, (log) => withRestarts(sums, log));
+  const grid = isErrors(metric) ? worse : slower;
+  const total = bothProven({ maxRate, phi, grid }, (log) => withRestarts(sums, grid, log));
   const evidence = isErrors(metric)
     ? total
-    : Math.min(total, beforeSettled + settledEvidence(sums, maxRate, phi));
+    : Math.min(total, beforeSettled + settledEvidence(sums, { maxRate, phi, grid }));
   known.set(sums, { phi, evidence });
   return evidence;
 };
@@ -111,18 +114,24 @@ const rollbackEvidence = (state: AnalysisState, metric: string): number => {
 /** What slowness at the start can come to at most: enough to hold, not enough to roll back. */
 const beforeSettled = Math.log(150);
 
-const settledEvidence = ({ settled }: TestSums, maxRate: number, phi: number): number =>
-  settled ? bothProven(maxRate, phi, (log) => mixed(worse, (at) => log(settled, at))) : 0;
+interface Test {
+  readonly maxRate: number;
+  readonly phi: number;
+  readonly grid: Grid;
+}
+
+const settledEvidence = ({ settled }: TestSums, test: Test): number =>
+  settled ? bothProven(test, (log) => mixed(test.grid, (at) => log(settled, at))) : 0;
 
 type Log = (sums: Sums, alternative: number) => number;
 
 /** Above the ratio and above the rate. */
-const bothProven = (maxRate: number, phi: number, evidence: (log: Log) => number): number => {
+const bothProven = ({ maxRate, phi, grid }: Test, evidence: (log: Log) => number): number => {
   const relative = evidence(({ up }, at) => (up[at] ?? 0) / phi);
   if (maxRate === 0) return relative;
   return Math.min(
     relative,
-    evidence((sums, at) => logAbsolute(sums, maxRate, worse, at) / phi),
+    evidence((sums, at) => logAbsolute(sums, maxRate, grid, at) / phi),
   );
 };
 
@@ -132,12 +141,12 @@ const worseLogs = new Float64Array((copiesKept + 1) * worse.ratios.length);
  * Half of the weight on the whole history, half on copies that began later, so that old good data cannot hide a late
  * onset. `log` is what a tally says for an alternative of the grid.
  */
-const withRestarts = ({ all, segments }: TestSums, log: Log): number => {
+const withRestarts = ({ all, segments }: TestSums, { logWeights }: Grid, log: Log): number => {
   let used = 0;
   const add = (sums: Sums, share: number): void => {
     const logShare = Math.log(share);
-    for (let at = 0; at < worse.ratios.length; at += 1) {
-      worseLogs[used] = logShare + (worse.logWeights[at] ?? 0) + log(sums, at);
+    for (let at = 0; at < logWeights.length; at += 1) {
+      worseLogs[used] = logShare + (logWeights[at] ?? 0) + log(sums, at);
       used += 1;
     }
   };

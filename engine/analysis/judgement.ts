@@ -6,6 +6,7 @@ import { type Weighed, weigh } from './evidence.ts';
 import { type JudgeFacts, staleAfterMs, suspicionAt } from './facts.ts';
 import { growthPerRequest, isHopeless } from './futility.ts';
 import { quantile } from './histogram.ts';
+import { type Finding, readingsFinding } from './readings.ts';
 import { type AnalysisState, type ArmSums, spanMs } from './state.ts';
 import { explain } from './words.ts';
 
@@ -19,12 +20,16 @@ export const decide = (state: AnalysisState, facts: JudgeFacts): Verdict => {
   const proven = weighed.promote >= promoteAt;
   const soaked = facts.step > 0 && facts.nowMs - facts.startedMs >= minSoakMs;
   const trusted = !unhealthy && weighed.rollback < Math.log(suspicionAt);
-  const futile = !silent && facts.step > 0 && !proven && isHopeless(state, facts, weighed);
+  const readings = readingsFinding(state, facts.nowMs, facts.step > 0);
+  const lacks = !proven || readings.waits !== undefined;
+  const futile = !silent && facts.step > 0 && lacks && isHopeless(state, facts, weighed);
   const outcome = ((): VerdictOutcome => {
-    if (weighed.rollback >= rollbackAt) return 'fail';
+    if (weighed.rollback >= rollbackAt || readings.fails) return 'fail';
     if (silent) return 'error';
-    return proven && soaked && trusted ? 'pass' : 'inconclusive';
+    return proven && soaked && trusted && !readings.waits ? 'pass' : 'inconclusive';
   })();
+  // Without good values nobody gains traffic, not even where missing evidence would do.
+  const mayAdvance = !readings.waits || state.plan.onInconclusive !== 'advance';
   const verdict: Omit<Verdict, 'reason'> = {
     type: 'verdict',
     rollout: state.rollout,
@@ -32,18 +37,25 @@ export const decide = (state: AnalysisState, facts: JudgeFacts): Verdict => {
     baseline: state.baseline,
     canary: state.canary,
     outcome,
-    evidence: evidenceOf(state, facts, weighed),
+    evidence: evidenceOf(state, facts, weighed, readings),
     atMs: facts.nowMs,
-    progress: Number(Math.max(0, Math.min(1, weighed.promote / promoteAt)).toFixed(4)),
+    progress: readings.waits ? 0 : share(weighed.promote / promoteAt),
     requestRate: requestRate(state),
-    futile: outcome === 'inconclusive' && futile,
+    futile: outcome === 'inconclusive' && futile && mayAdvance,
     baselineUnhealthy: unhealthy,
     learning: analysis.latency === 'on' && !state.edges,
   };
-  return { ...verdict, reason: explain(state, facts, verdict, weighed) };
+  return { ...verdict, reason: explain({ state, facts, verdict, weighed, readings }) };
 };
 
-const evidenceOf = (state: AnalysisState, facts: JudgeFacts, weighed: Weighed): Evidence => {
+const share = (value: number): number => Number(Math.max(0, Math.min(1, value)).toFixed(4));
+
+const evidenceOf = (
+  state: AnalysisState,
+  facts: JudgeFacts,
+  weighed: Weighed,
+  { figures: readings }: Finding,
+): Evidence => {
   const { analysis } = state.plan;
   const needed = requestsNeeded(state, facts, weighed);
   return {
@@ -61,6 +73,7 @@ const evidenceOf = (state: AnalysisState, facts: JudgeFacts, weighed: Weighed): 
       ]),
     ),
     culprits: weighed.culprits,
+    ...(readings.length > 0 ? { readings } : {}),
     canary: figures(state.arms.canary),
     baseline: figures(state.arms.baseline),
     dispersion: Number(state.dispersion.errors.toPrecision(4)),

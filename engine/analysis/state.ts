@@ -4,6 +4,7 @@ import type { RolloutPlan } from '../model/rollout-plan.ts';
 import type { Histogram } from '../model/telemetry.ts';
 import type { Counts } from './e-process.ts';
 import { edgeFor } from './histogram.ts';
+import type { MetricTally } from './readings.ts';
 import type { Watermarks } from './watermark.ts';
 
 export interface AnalysisState {
@@ -39,6 +40,8 @@ export interface AnalysisState {
   /** The last minute in spans of five seconds, oldest first. */
   readonly recent: readonly RecentSpan[];
   readonly watermarks: Watermarks;
+  /** By metric that others measure. */
+  readonly readings?: Readonly<Record<string, MetricTally>>;
   /** Samples counted, how many of them by the last judgement, and control's time when it last saw the number grow. */
   readonly samples: number;
   readonly samplesJudged: number;
@@ -48,7 +51,8 @@ export interface AnalysisState {
 type FrozenPlan = Pick<
   RolloutPlan,
   'steps' | 'minStepMs' | 'minSoakMs' | 'deadlineMs' | 'analysis'
->;
+> &
+  Partial<Pick<RolloutPlan, 'onInconclusive'>>;
 
 export type LatencyMetric = 'latency-p90' | 'latency-p99' | 'latency-p999';
 export type Edges = Readonly<Record<LatencyMetric, number>>;

@@ -2,35 +2,40 @@
 import type { Verdict } from '../model/verdict.ts';
 import type { Weighed } from './evidence.ts';
 import { type JudgeFacts, suspicionAt } from './facts.ts';
+import type { Finding } from './readings.ts';
 import type { AnalysisState } from './state.ts';
 
-export const explain = (
-  state: AnalysisState,
-  facts: JudgeFacts,
-  verdict: Omit<Verdict, 'reason'>,
-  weighed: Weighed,
-): string => {
+interface Judged {
+  readonly state: AnalysisState;
+  readonly facts: JudgeFacts;
+  readonly verdict: Omit<Verdict, 'reason'>;
+  readonly weighed: Weighed;
+  readonly readings: Finding;
+}
+
+export const explain = (judged: Judged): string => {
+  const { state, facts, verdict, weighed, readings } = judged;
   const { evidence } = verdict;
   const numbers = `${rates(verdict)}; e-value ${short(evidence.rollback)} of ${short(evidence.rollbackAt)} for rollback, ${short(evidence.promote)} of ${short(evidence.promoteAt)} for promotion`;
-  if (verdict.outcome === 'fail') return `worse than allowed in ${blame(weighed)}: ${numbers}`;
+  if (verdict.outcome === 'fail')
+    return evidence.rollback >= evidence.rollbackAt
+      ? `worse than allowed in ${blame(weighed)}: ${numbers}`
+      : `${readings.fails ?? 'a metric is bad'}: ${numbers}`;
   if (verdict.outcome === 'error')
     return state.samples === 0
       ? 'no telemetry yet'
       : `no telemetry for ${Math.round((facts.nowMs - state.heardMs) / 1000)} s`;
   if (verdict.outcome === 'pass') return `not worse than the margins: ${numbers}`;
-  return `${waitingFor(state, facts, verdict)}: ${numbers}`;
+  return `${waitingFor(judged)}: ${numbers}`;
 };
 
-const waitingFor = (
-  state: AnalysisState,
-  facts: JudgeFacts,
-  verdict: Omit<Verdict, 'reason'>,
-): string => {
+const waitingFor = ({ state, facts, verdict, readings }: Judged): string => {
   const { evidence } = verdict;
   if (verdict.baselineUnhealthy) return 'holding, the baseline itself is failing';
   if (evidence.rollback >= suspicionAt) return 'suspicious, not proven';
   if (verdict.futile) return `cannot be decided within the deadline${needed(evidence)}`;
   if (verdict.learning) return 'still learning what is normal';
+  if (readings.waits) return `holding, ${readings.waits}`;
   if (evidence.promote < evidence.promoteAt) return `not enough evidence yet${needed(evidence)}`;
   const soaked = Math.round((facts.nowMs - facts.startedMs) / 1000);
   return `evidence suffices, soaking (${soaked} of ${Math.round(state.plan.minSoakMs / 1000)} s)`;

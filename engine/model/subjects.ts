@@ -53,6 +53,9 @@ export const subjects = (mesh = 'default') => {
     everyAlive: `${root}.alive.*`,
     /** Published by the leader every second: last sequence of each stream, so that readers notice a silent watch. */
     heartbeat: `${root}.leader.alive`,
+    /** Asked by the leader; whoever measures answers. */
+    metric: (name: string) => `${root}.metric.${name}`,
+    everyMetric: `${root}.metric.>`,
     event: (type: string) => `${root}.event.${type}`,
     everyEvent: `${root}.event.>`,
   };

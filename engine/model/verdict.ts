@@ -40,12 +40,25 @@ export interface Evidence {
   >;
   /** Metrics that by themselves justify the rollback. */
   readonly culprits: readonly string[];
+  /** What was asked of others; absent where policy names none. */
+  readonly readings?: readonly MetricFigure[];
   readonly canary: ArmFigures;
   readonly baseline: ArmFigures;
   /** Overdispersion correction in force; 1 means none. */
   readonly dispersion: number;
   /** How many more canary requests promotion needs at the present rates; absent when unknown. */
   readonly requestsNeeded?: number;
+}
+
+/** A metric that others measure. `unknown`: it could not be measured, which is neither good nor bad. */
+export interface MetricFigure {
+  readonly metric: string;
+  readonly value?: number;
+  /** The old version's, where it is asked for. */
+  readonly baseline?: number;
+  /** fail: bad too often in a row. */
+  readonly outcome: 'good' | 'bad' | 'unknown' | 'fail';
+  readonly reason: string;
 }
 
 export interface ArmFigures {

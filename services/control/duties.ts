@@ -229,6 +229,7 @@ export class Duties {
     if (this.#isOutrun(term, nowMs)) await leadership.renounce();
     if (ring.isUntidy) await this.renew();
     for (const told of this.#denials.take(nowMs)) this.#parts.events.tell(told);
+    this.#parts.rolloutMetrics.poll(rollouts.runs.values());
     await rollouts.tick();
     await this.#parts.breakers.tick();
     await this.#forgetExpired(nowMs);

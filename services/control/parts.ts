@@ -187,6 +187,7 @@ export const assemble = async (
     leadership,
     ring,
     rollouts,
+    rolloutMetrics: new RolloutMetrics({ web: deps.web, bus: broker.bus, subjects, time }),
     breakers,
     events,
     metrics,

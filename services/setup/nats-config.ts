@@ -18,6 +18,8 @@ const MAX_PAYLOAD_BYTES = 8 * 1024 * 1024;
 interface Permissions {
   readonly publish: readonly string[];
   readonly subscribe: readonly string[];
+  /** May answer what it is asked on what it subscribes to. */
+  readonly answers?: boolean;
 }
 
 const isRole = (role: string): role is Role => (roles as readonly string[]).includes(role);
@@ -45,12 +47,15 @@ const peoplePermissions = (mesh: string, role: Role): Permissions => {
   const allowed = Object.entries(operations).filter(
     ([, { role: needed }]) => roles.indexOf(role) >= roles.indexOf(needed),
   );
+  // Who answers for a metric of a rollout can make it be rolled back, as an operator can.
+  const mayMeasure = roles.indexOf(role) >= roles.indexOf('operator');
   return {
     publish: allowed.map(([operation]) => {
       const [noun = '', verb = ''] = operation.split('.');
       return of.api(noun, verb);
     }),
-    subscribe: ['_INBOX.>', of.everyEvent],
+    subscribe: ['_INBOX.>', of.everyEvent, ...(mayMeasure ? [of.everyMetric] : [])],
+    answers: mayMeasure,
   };
 };
 
@@ -65,7 +70,7 @@ const list = (items: readonly string[]): string =>
 const userLine = (mesh: string, user: BusUser): string => {
   const permissions = permissionsOf(mesh, user);
   const rights = permissions
-    ? `, permissions: { publish: { allow: [${list(permissions.publish)}] }, subscribe: { allow: [${list(permissions.subscribe)}] } }`
+    ? `, permissions: { publish: { allow: [${list(permissions.publish)}] }, subscribe: { allow: [${list(permissions.subscribe)}] }${permissions.answers ? ', allow_responses: true' : ''} }`
     : '';
   return `      # ${user.name}\n      { nkey: ${user.publicKey}${rights} }`;
 };
@@ -105,6 +110,7 @@ ${exportTo('PEOPLE', 'stream', of.everyEvent)}
     ]
     imports: [
 ${said.map((subject) => importFrom('AGENTS', subject)).join('\n')}
+      { service: { account: PEOPLE, subject: "${of.everyMetric}" } }
     ]
   }
   AGENTS {
@@ -122,6 +128,9 @@ ${told.map((subject) => importFrom('CONTROL', subject)).join('\n')}
   PEOPLE {
     users: [
 ${lines(users.filter((user) => isRole(user.role)))}
+    ]
+    exports: [
+${exportTo('CONTROL', 'service', of.everyMetric)}
     ]
     imports: [
       { service: { account: CONTROL, subject: "${of.everyApi}" }, share: true }

@@ -1,7 +1,7 @@
 // What a document asks of a data plane: every marked part of its schema that it really sets, as written.
 import type { TSchema } from 'typebox';
-import { type Feature, features } from '../../model/features.ts';
 import { isExpression, parseExpression } from '../../model/expression.ts';
+import { type Feature, features } from '../../model/features.ts';
 import { type Kind, resourceSchemas } from '../../model/resource.ts';
 import { type Path, valueAt } from '../documents/path.ts';
 import type { Document } from '../read-documents.ts';
@@ -91,7 +91,14 @@ const isAboutPeer = (key: unknown): boolean =>
   typeof key === 'string' && /^source\.(principal|namespace|serviceAccount|trustDomain)$/.test(key);
 
 /** Enforced by the engine itself, whatever the data plane. */
-export const engineFeatures: ReadonlySet<Feature> = new Set<Feature>(['rollout-canary']);
+export const engineFeatures: ReadonlySet<Feature> = new Set<Feature>([
+  'rollout-canary',
+  'rollout-gates',
+  'rollout-blue-green',
+  'rollout-ab',
+  'rollout-mirror',
+  'rollout-metrics',
+]);
 
 /** Of these nothing would reach a data plane yet, so nobody's word that it can enforce them counts. */
 export const notCompiled: ReadonlySet<Feature> = new Set<Feature>([
@@ -99,10 +106,5 @@ export const notCompiled: ReadonlySet<Feature> = new Set<Feature>([
   'oidc',
   'peer-mtls',
   'plugin',
-  'rollout-blue-green',
-  'rollout-ab',
-  'rollout-mirror',
-  'rollout-gates',
-  'rollout-metrics',
   'rollout-group',
 ]);

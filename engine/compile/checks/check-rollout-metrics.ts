@@ -1,0 +1,58 @@
+// What can be said about a Rollout's metrics without asking anybody.
+import { unknownVariables } from '../../model/metric-plan.ts';
+import type { Rollout } from '../../model/resource.ts';
+import type { Path } from '../documents/path.ts';
+import type { Finding } from '../findings.ts';
+import { duplicates, exactlyOne } from './conflicts.ts';
+
+type Metric = NonNullable<Rollout['spec']['metrics']>[number];
+
+const sources = ['prometheus', 'http', 'nats'] as const;
+const bounds = ['min', 'max', 'minRatio', 'maxRatio'] as const;
+
+export const checkMetrics = (metrics: readonly Metric[]): readonly Finding[] => [
+  ...duplicates(
+    metrics.map(({ name }) => name),
+    'metrics',
+    (index) => ['spec', 'metrics', index, 'name'],
+  ),
+  ...metrics.flatMap((metric, index) => checkMetric(metric, ['spec', 'metrics', index])),
+];
+
+const checkMetric = (metric: Metric, path: Path): readonly Finding[] => {
+  const findings: Finding[] = [...exactlyOne(metric, sources, path)];
+  if (bounds.every((bound) => metric[bound] === undefined))
+    findings.push({
+      code: 'ERR_FIELD_MISSING',
+      path,
+      message: 'no value of this metric would be bad',
+      hint: `Set at least one of ${bounds.join(', ')}.`,
+    });
+  for (const [low, high] of [
+    ['min', 'max'],
+    ['minRatio', 'maxRatio'],
+  ] as const)
+    if ((metric[low] ?? Number.NEGATIVE_INFINITY) > (metric[high] ?? Number.POSITIVE_INFINITY))
+      findings.push({
+        code: 'ERR_FIELD_CONFLICT',
+        path: [...path, high],
+        message: `${high} is below ${low}`,
+        hint: 'Swap them.',
+      });
+  return [...findings, ...checkTemplates(metric, path)];
+};
+
+const checkTemplates = ({ prometheus, http }: Metric, path: Path): readonly Finding[] =>
+  [
+    { at: ['prometheus', 'query'], text: prometheus?.query ?? '' },
+    { at: ['http', 'url'], text: http?.url ?? '' },
+  ].flatMap(({ at, text }) =>
+    unknownVariables(text).map(
+      (name): Finding => ({
+        code: 'ERR_FIELD_VALUE',
+        path: [...path, ...at],
+        message: `{{${name}}} means nothing here`,
+        hint: 'Write {{service}}, {{namespace}}, {{version}}, {{baseline}}, {{canary}} or {{interval}}.',
+      }),
+    ),
+  );
