@@ -268,6 +268,22 @@ describe('people', () => {
     ]);
   });
 
+  it('answer for a metric from operator on, and nobody else does', async () => {
+    const measuring = async (user: string) => {
+      const broker = await installation.broker(user);
+      const served = broker.bus.serve(of.metric(`of-${user}`), 'shop', async () => bytes('3'));
+      await settled(broker);
+      return served;
+    };
+    for (const user of ['operator', 'viewer', 'edge-1']) await measuring(user);
+    const value = await control.bus.request(of.metric('of-operator'), bytes('{}'), 2000);
+    expect(text(value)).toBe('3');
+    for (const user of ['viewer', 'edge-1'])
+      await expect(
+        control.bus.request(of.metric(`of-${user}`), bytes('{}'), 300),
+      ).rejects.toMatchObject({ code: expect.stringMatching(/^ERR_BUS_(NO_RESPONDER|TIMEOUT)$/) });
+  });
+
   it('do not write policies past the control service', async () => {
     const before = await stored();
     const admin = await installation.broker('admin');
