@@ -11,7 +11,7 @@ import { CallerSession } from './http2/caller-session.ts';
 import type { Entrance, HttpEntrance, TunnelEntrance } from './l4/entrances.ts';
 import type { Proxied, ProxiedAddresses } from './l4/proxy-protocol.ts';
 import { Tunnel } from './l4/tunnel.ts';
-import { TlsAcceptor } from './tls/acceptor.ts';
+import { TlsAcceptor, type TlsCaller } from './tls/acceptor.ts';
 
 /** What is known of a caller before its own first byte is read. */
 export interface Knocking {
@@ -20,6 +20,8 @@ export interface Knocking {
   readonly serverName: string | undefined;
   readonly onAccepted: () => void;
 }
+
+type Caller = Knocking & Pick<TlsCaller, 'principal' | 'names'>;
 
 /** An entrance whose certificates have been read; made before anything changes. */
 export interface PreparedEntrance {
@@ -72,11 +74,11 @@ export class Door implements ConnectionHome {
     if (acceptor)
       acceptor.accept(socket, (caller) => {
         knocking.onAccepted();
-        this.serve(caller.socket, knocking, caller.principal);
+        this.serve(caller.socket, { ...knocking, ...caller });
       });
     else {
       knocking.onAccepted();
-      this.serve(socket, knocking, undefined);
+      this.serve(socket, { ...knocking, principal: undefined, names: undefined });
     }
   }
 
@@ -99,17 +101,18 @@ export class Door implements ConnectionHome {
     for (const connection of this.connections) connection.destroy();
   }
 
-  private serve(socket: Socket, knocking: Knocking, principal: string | undefined): void {
+  private serve(socket: Socket, caller: Caller): void {
     const { entrance } = this;
-    if (entrance.type === 'tunnel') this.openTunnel(socket, entrance, { ...knocking, principal });
-    else this.serveHttp(socket, knocking, principal);
+    if (entrance.type === 'tunnel') this.openTunnel(socket, entrance, caller);
+    else this.serveHttp(socket, caller);
   }
 
-  private serveHttp(socket: Socket, { proxied }: Knocking, principal: string | undefined): void {
+  private serveHttp(socket: Socket, { proxied, principal, names }: Caller): void {
     const isSecure = socket instanceof TLSSocket;
     const peer = {
       address: proxied?.source.address ?? plainAddress(socket.remoteAddress ?? ''),
       principal,
+      names,
       scheme: isSecure ? ('https' as const) : ('http' as const),
       localPort: this.plan.port,
     };
@@ -127,7 +130,7 @@ export class Door implements ConnectionHome {
   private openTunnel(
     socket: Socket,
     { listener, service, protocol }: TunnelEntrance,
-    caller: Knocking & { readonly principal: string | undefined },
+    caller: Caller,
   ): void {
     const isDecrypted = socket instanceof TLSSocket;
     const ownName = isDecrypted && typeof socket.servername === 'string' ? socket.servername : '';

@@ -20,10 +20,19 @@ export interface RequestView {
   readonly peerAddress: string;
   /** `spiffe://...` of the peer's certificate, if any. */
   readonly peerPrincipal: string | undefined;
+  /** Other names of the peer's certificate; absent without one, and where the data plane does not look. */
+  readonly peerNames?: PeerNames | undefined;
   /** First value; `name` in lower case. */
   header(name: string): string | undefined;
   /** All values, in order. */
   headers(name: string): readonly string[];
+}
+
+export interface PeerNames {
+  /** In lower case, in the order of the certificate. */
+  readonly dns: readonly string[];
+  /** As RFC 4514 writes it: `CN=reader,O=Bibby`. */
+  readonly subject: string | undefined;
 }
 
 /** What filters find out and decide about one request. Made once per request, reused by the response filters. */

@@ -1,5 +1,5 @@
 // One HTTP/1.1 request as policy sees it: strict, canonical, and lazy where it can be.
-import type { RequestView } from '#engine/pipeline/exchange.ts';
+import type { PeerNames, RequestView } from '#engine/pipeline/exchange.ts';
 import { hostOf } from '../http1/authority.ts';
 import { canonicalPath } from '../http1/path.ts';
 import { type Refusal, type RequestHead, refusals } from '../http1/request-head.ts';
@@ -10,6 +10,7 @@ import type { ListenerPlan, PortPlan } from './listener-plan.ts';
 export interface PeerFacts {
   readonly address: string;
   readonly principal: string | undefined;
+  readonly names?: PeerNames | undefined;
   readonly scheme: 'http' | 'https';
   readonly localPort: number;
 }
@@ -54,6 +55,10 @@ export class DownstreamRequest implements RequestView {
 
   get peerPrincipal(): string | undefined {
     return this.peer.principal;
+  }
+
+  get peerNames(): PeerNames | undefined {
+    return this.peer.names;
   }
 
   /** Whether what it says about the way so far is believed. */

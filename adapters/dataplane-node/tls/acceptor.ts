@@ -4,7 +4,9 @@ import { hash } from 'node:crypto';
 import type { Socket } from 'node:net';
 import tls from 'node:tls';
 import type { ListenerTls } from '#engine/model/snapshot.ts';
+import type { PeerNames } from '#engine/pipeline/exchange.ts';
 import { readCertificates } from './certificates.ts';
+import { peerNames } from './peer-names.ts';
 import { spiffeId } from './svid.ts';
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;
@@ -13,6 +15,8 @@ export interface TlsCaller {
   readonly socket: tls.TLSSocket;
   /** `spiffe://...` of a verified client certificate. */
   readonly principal: string | undefined;
+  /** Its other names. */
+  readonly names: PeerNames | undefined;
 }
 
 export interface AcceptorOptions {
@@ -73,7 +77,11 @@ export class TlsAcceptor {
       socket.destroy();
       return;
     }
-    onCaller({ socket, principal: certificate && spiffeId(certificate.raw) });
+    onCaller({
+      socket,
+      principal: certificate && spiffeId(certificate.raw),
+      names: certificate && peerNames(certificate.raw),
+    });
   }
 
   /**

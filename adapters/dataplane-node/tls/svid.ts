@@ -9,7 +9,7 @@ const EXTENSIONS = 0xa3;
 /** `[6]` of GeneralName: uniformResourceIdentifier. */
 const URI = 0x86;
 
-const SUBJECT_ALT_NAME = '551d11';
+export const SUBJECT_ALT_NAME = '551d11';
 const BASIC_CONSTRAINTS = '551d13';
 const KEY_USAGE = '551d0f';
 const EXTENDED_KEY_USAGE = '551d25';
@@ -22,7 +22,7 @@ const CRL_SIGN = 0x02;
 
 const SPIFFE_ID = /^spiffe:\/\/[a-z0-9._-]{1,255}(?:\/[A-Za-z0-9._-]+)+$/;
 
-interface Extension {
+export interface Extension {
   readonly critical: boolean;
   readonly value: Buffer;
 }
@@ -38,7 +38,7 @@ export const spiffeId = (der: Buffer): string | undefined => {
   return isLeaf(extensions) && maySign(extensions) && mayConnect(extensions) ? id : undefined;
 };
 
-const extensionsOf = (der: Buffer): ReadonlyMap<string, Extension> | undefined => {
+export const extensionsOf = (der: Buffer): ReadonlyMap<string, Extension> | undefined => {
   const entries = extensionEntries(der);
   if (!entries) return undefined;
   const extensions = new Map<string, Extension>();
@@ -64,12 +64,12 @@ const extensionEntries = (der: Buffer): readonly DerValue[] | undefined => {
 };
 
 /** The values inside the one sequence that most extensions are. */
-const inner = (extension: Extension | undefined): readonly DerValue[] | undefined => {
+export const inner = (extension: Extension | undefined): readonly DerValue[] | undefined => {
   const sequence = extension && derValues(extension.value)?.[0];
   return sequence?.tag === SEQUENCE ? derValues(sequence.content) : undefined;
 };
 
-const isLeaf = (extensions: ReadonlyMap<string, Extension>): boolean => {
+export const isLeaf = (extensions: ReadonlyMap<string, Extension>): boolean => {
   const constraints = extensions.get(BASIC_CONSTRAINTS);
   if (!constraints) return true;
   const parts = inner(constraints);

@@ -156,7 +156,7 @@ export const consumerSpec = strict({
     ),
   ),
   certificates: about(
-    'SPIFFE ids or DNS names of its certificates.',
+    'SPIFFE ids, DNS names or subjects (`CN=reader,O=Bibby`) of its certificates.',
     Type.Optional(needs('client-certificates', Type.Array(Type.String()))),
   ),
 });

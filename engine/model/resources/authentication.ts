@@ -136,7 +136,7 @@ const method = strict({
         'client-certificates',
         strict({
           principalFrom: about(
-            'Which name of the certificate is the principal.',
+            'Which name of the certificate is the principal: the SPIFFE id, a DNS name (the one that a Consumer has, else the first), or the subject as RFC 4514 writes it, such as `CN=reader,O=Bibby`.',
             oneOf(['spiffe', 'dns', 'subject'], { default: 'spiffe' }),
           ),
         }),

@@ -492,13 +492,16 @@ describe('HTTPS', () => {
     const server = await fixedUpstream(ok('x'.repeat(500_000)));
     const { port } = await startPlane(viewOf([upstream([server.port])], [secure('optional')]), {
       handle: (request, forward) => {
-        principals.push(request.peerPrincipal);
+        principals.push(request.peerPrincipal, request.peerNames?.subject);
         return forward;
       },
     });
     expect(await call(port, 'reader')).toHaveLength(500_000);
     expect(await call(port)).toHaveLength(500_000);
-    expect(principals).toEqual(['spiffe://bibby/ns/default/sa/reader', undefined]);
+    expect(principals).toEqual([
+      ...['spiffe://bibby/ns/default/sa/reader', 'CN=reader'],
+      ...[undefined, undefined],
+    ]);
     expect(server.received.join('')).toContain('x-forwarded-proto: https\r\n');
     await expect(call(port, 'stranger')).rejects.toThrow();
   });

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { peerNames } from '#adapters/dataplane-node/tls/peer-names.ts';
 import { spiffeId } from '#adapters/dataplane-node/tls/svid.ts';
 
 let folder = '';
@@ -26,11 +27,13 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** DER of a self-signed certificate with exactly these extensions. */
-const certificate = (...extensions: string[]): Buffer => {
+const certificate = (...extensions: string[]): Buffer => certificateOf('CN=x', ...extensions);
+
+const certificateOf = (subject: string, ...extensions: string[]): Buffer => {
   const name = `c${count++}`;
   writeFileSync(
     join(folder, `${name}.cnf`),
-    `[req]\ndistinguished_name=dn\nx509_extensions=ext\nprompt=no\n[dn]\nCN=x\n[ext]\n${extensions.join('\n')}\n`,
+    `[req]\ndistinguished_name=dn\nx509_extensions=ext\nprompt=no\nutf8=yes\nstring_mask=utf8only\n[dn]\n${subject}\n[ext]\n${extensions.join('\n')}\n`,
   );
   execFileSync(
     'openssl',
@@ -106,6 +109,62 @@ describe('an X.509-SVID', () => {
         },
       ),
       { numRuns: 3000 },
+    );
+  });
+});
+
+describe('the other names of a certificate', () => {
+  const named = (san: string, ...more: string[]) =>
+    peerNames(certificate(`subjectAltName=${san}`, ...more));
+
+  it('are its DNS names, in order and in lower case, and no others', () => {
+    expect(
+      named('DNS:Reader.Bibby,URI:spiffe://a.b/c,DNS:b.test,email:x@y.z,IP:10.0.0.1')?.dns,
+    ).toEqual(['reader.bibby', 'b.test']);
+    expect(named('URI:spiffe://reader.bibby/a')?.dns).toEqual([]);
+  });
+
+  it.each(['DNS:*.bibby', 'DNS:good.test,DNS:a b', 'DNS:a..b', 'DNS:good.test,DNS:spiffe://a/b'])(
+    'are none where one is odd: %s',
+    (san) => {
+      expect(named(san)?.dns).toEqual([]);
+    },
+  );
+
+  it('with a NUL inside are none', () => {
+    const der = certificate('subjectAltName=DNS:admin.bibbyXevil.test');
+    der[der.indexOf('bibbyXevil') + 5] = 0;
+    expect(peerNames(der)?.dns).toEqual([]);
+  });
+
+  it.each([
+    ['CN=reader', 'CN=reader'],
+    ['C=DE\nO=Bibby Ltd\nOU=Desk\nCN=reader', 'CN=reader,OU=Desk,O=Bibby Ltd,C=DE'],
+    ['O=Bibby\nCN=admin\\,O\\=Other', 'CN=admin\\,O\\=Other,O=Bibby'],
+    ['CN=Jörg \\"the\\" reader', 'CN=Jörg \\"the\\" reader'],
+  ])('the subject %j reads %j', (written, subject) => {
+    expect(peerNames(certificateOf(written, usage))?.subject).toBe(subject);
+  });
+
+  it('the subject with a control character inside is none', () => {
+    const der = certificateOf('CN=adminXevil', usage);
+    der[der.lastIndexOf('adminXevil') + 5] = 0;
+    expect(peerNames(der)?.subject).toBeUndefined();
+  });
+
+  it('are nobody’s in a certificate that may sign others', () => {
+    expect(named('DNS:a.test', 'basicConstraints=critical,CA:TRUE')).toBeUndefined();
+  });
+
+  it('in a broken certificate break nothing', () => {
+    const good = certificate('subjectAltName=DNS:a.test', usage);
+    fc.assert(
+      fc.property(fc.nat(good.length - 1), fc.integer({ min: 0, max: 255 }), (at, value) => {
+        const bad = Buffer.from(good);
+        bad[at] = value;
+        expect(() => peerNames(bad)).not.toThrow();
+      }),
+      { numRuns: 2000 },
     );
   });
 });

@@ -210,6 +210,38 @@ describe('a client certificate', () => {
   it('is missed', async () => {
     expect(answered(await serve(world(methods, []))()).status).toBe(401);
   });
+
+  const names = { dns: ['a.test', 'b.test'], subject: 'CN=reader,O=Bibby' };
+  const by = (principalFrom: 'dns' | 'subject', consumers: readonly ConsumerPlan[] = []) =>
+    serve(world([{ type: 'clientCertificate', principalFrom }], consumers));
+
+  it.each([
+    ['dns', 'a.test'],
+    ['subject', 'CN=reader,O=Bibby'],
+  ] as const)('names its holder by its %s', async (principalFrom, principal) => {
+    const outcome = await by(principalFrom)({ peerPrincipal: id, peerNames: names });
+    expect(forwarded(outcome).exchange.principal).toBe(principal);
+  });
+
+  it.each([
+    ['dns', { dns: [], subject: 'CN=a.test' }],
+    ['subject', { dns: ['a.test'], subject: undefined }],
+  ] as const)('without a %s is none', async (principalFrom, peerNames) => {
+    const outcome = await by(principalFrom)({ peerPrincipal: id, peerNames });
+    expect(answered(outcome).status).toBe(401);
+  });
+
+  it('names the consumer that has one of its DNS names', async () => {
+    const request = by('dns', [consumer('library', { certificates: ['b.test'] })]);
+    const { exchange } = forwarded(await request({ peerNames: names }));
+    expect(exchange).toMatchObject({ principal: 'b.test', consumer: 'library' });
+  });
+
+  it('is refused once its name is revoked, a consumer’s too', async () => {
+    const request = by('dns', [consumer('library', { certificates: ['b.test'] })]);
+    request.decide({ type: 'revocation', target: 'sub:b.test', expiresMs: 9e15 });
+    expect(answered(await request({ peerNames: names })).status).toBe(401);
+  });
 });
 
 describe('several methods', () => {
