@@ -115,6 +115,7 @@ class Plane implements NodePlane {
       monotonic: () => clock.monotonic(),
       random,
       log,
+      onNews: () => this.counts.hasten(),
     });
     this.context = {
       clock,

@@ -27,6 +27,8 @@ const MAX_SOURCES = 256;
 const OTHER = 'other';
 /** Windows kept for a reader that does not come. */
 const MAX_WINDOWS = 60;
+/** News waits for so long, and what else comes meanwhile goes with it. */
+const HASTE_MS = 100;
 
 /** Bucket index = floor of log2(ms) * 8; this range is 2 µs to 18 hours. */
 const LOWEST = -72;
@@ -118,6 +120,7 @@ export class Samples {
   private startMs: number;
   private startedAt: number;
   private timer: NodeJS.Timeout | undefined;
+  private early: NodeJS.Timeout | undefined;
   private isClosed = false;
 
   constructor(options: SamplesOptions) {
@@ -130,6 +133,12 @@ export class Samples {
     this.timer ??= setInterval(() => this.flush(), this.options.everyMs ?? 1000);
   }
 
+  /** What has happened is worth knowing sooner than at the end of the window. */
+  hasten(): void {
+    if (this.timer === undefined || this.isClosed) return;
+    this.early ??= setTimeout(() => this.flush(), HASTE_MS);
+  }
+
   record(outcome: Outcome): void {
     this.cellOf(outcome).add(outcome);
     if (outcome.policy !== undefined) this.denials.add(outcome.policy, outcome.policyRule);
@@ -137,6 +146,8 @@ export class Samples {
 
   /** Ends the window; an empty one is not handed out. */
   flush(): void {
+    clearTimeout(this.early);
+    this.early = undefined;
     const { clock, reporter, revision } = this.options;
     const series: Series[] = [];
     for (const [rule, byUpstream] of this.cells) {

@@ -17,7 +17,7 @@ export interface Judged {
 type Counts = BreakerContext['counts'];
 
 /** Parts of the window that are looked at, the newest first: what has just turned bad was well a moment ago. */
-const SPANS = [0.15, 0.3, 0.6, 1] as const;
+const SPANS = [0.05, 0.15, 0.3, 0.6, 1] as const;
 
 /** Counts with those of the event, the old ones gone. */
 export const counted = ({ counts, plan }: BreakerContext, event: BreakerEvent): Counts => {

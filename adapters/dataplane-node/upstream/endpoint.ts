@@ -27,6 +27,7 @@ export class EndpointState {
   /** Tries since they were last told to the fleet. */
   requests = 0;
   failures = 0;
+  failedAt = Number.NEGATIVE_INFINITY;
   /** Start of its slow start: when it was added, or came back. Monotonic milliseconds. */
   since: number;
   private latencyMs = 0;

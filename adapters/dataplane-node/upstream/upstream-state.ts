@@ -34,6 +34,8 @@ export interface UpstreamDeps {
   readonly monotonic: () => number;
   readonly random: Random;
   readonly log: (message: string, error?: unknown) => void;
+  /** An endpoint has failed that had not for long: the fleet should hear of it soon. */
+  readonly onNews?: () => void;
 }
 
 export class UpstreamState implements ConnectionOwner {
@@ -186,10 +188,16 @@ export class UpstreamState implements ConnectionOwner {
     if (plan.shared) {
       const failed = isFailure(plan, status);
       endpoint.requests++;
-      if (failed) endpoint.failures++;
+      if (failed) this.noteFailure(endpoint, now);
       this.probes.report(endpoint, failed, now);
     }
     this.outliers.report(plan, this.byName, outcome);
+  }
+
+  private noteFailure(endpoint: EndpointState, now: number): void {
+    endpoint.failures++;
+    if (now - endpoint.failedAt > NEWS_MS) this.deps.onNews?.();
+    endpoint.failedAt = now;
   }
 
   /** What is to be done by decision of control. */
@@ -350,6 +358,9 @@ export class UpstreamState implements ConnectionOwner {
     }
   }
 }
+
+/** A failure after so long without one is news. */
+const NEWS_MS = 30_000;
 
 /** Latency that a refusal counts as. */
 const REFUSAL_MS = 5000;
