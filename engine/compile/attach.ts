@@ -90,8 +90,21 @@ const resolveTarget = (
     });
     return undefined;
   }
+  if (sectionName !== undefined && isTunnel(target, sectionName))
+    findings.add(draft, {
+      code: 'ERR_POLICY_NOT_SUPPORTED',
+      path: [...path, 'sectionName'],
+      message: `the listener "${sectionName}" forwards bytes; there are no requests to judge, so it stays closed`,
+      hint: 'Leave the policy out, or ask for client certificates in the tls of the listener.',
+    });
   return targetKey(kind, namespace, name, sectionName);
 };
+
+const isTunnel = ({ resource }: AnyDraft, listener: string): boolean =>
+  resource.kind === 'Gateway' &&
+  resource.spec.listeners.some(
+    ({ name, protocol }) => name === listener && (protocol === 'TCP' || protocol === 'TLS'),
+  );
 
 /** A Gateway's listeners, a Route's rules. */
 const sectionsOf = ({ resource }: AnyDraft): readonly string[] => {

@@ -1,8 +1,8 @@
 // Puts the parts of each scope together: only what the scope needs, every record in the order of its keys.
 import type { ResourceId } from '../model/resource.ts';
 import { edgeScope, type Scope } from '../model/scope.ts';
-import type { ConsumerPlan, Rule, Snapshot, Split, Upstream } from '../model/snapshot.ts';
-import type { Attachments } from './build/attachments.ts';
+import type { ConsumerPlan, Listener, Rule, Snapshot, Split, Upstream } from '../model/snapshot.ts';
+import { type Attachments, targetKey } from './build/attachments.ts';
 import { backendOf, type Destination, destinationOf } from './build/destinations.ts';
 import { listenersOf } from './build/listeners.ts';
 import { consumerPlan } from './build/policies.ts';
@@ -46,7 +46,9 @@ export const snapshotsOf = (input: SnapshotInput): Snapshots => {
   for (const gateway of drafts.of('Gateway')) {
     if (!findings.isGood(gateway.id)) continue;
     const routes = usable.filter((route) => isAttached(route, gateway));
-    const listeners = listenersOf(gateway.resource);
+    const listeners = listenersOf(gateway.resource).filter(
+      (listener) => listener.upstream === undefined || !isGuarded(gateway, listener, input),
+    );
     const edge = edgeRules({ gateway, listeners, routes, rulesOf, attachments: input.attachments });
     edges.push(edge);
     const used = [
@@ -75,6 +77,13 @@ export const snapshotsOf = (input: SnapshotInput): Snapshots => {
   }
   return { snapshots: sortedMap(snapshots), retired: decisions.retired, edges, destinations };
 };
+
+/** A policy of its own that nobody could enforce on bytes: then nothing comes through. */
+const isGuarded = (
+  { resource: { metadata } }: Draft<'Gateway'>,
+  { name }: Listener,
+  { attachments }: SnapshotInput,
+): boolean => attachments.has(targetKey('Gateway', metadata.namespace, metadata.name, name));
 
 const isAttached = ({ resource }: Draft<'Route'>, gateway: Draft<'Gateway'>): boolean =>
   resource.spec.parentRefs.some(

@@ -96,6 +96,7 @@ export const upstreamSettings = (
     panicThreshold: spec.panicThreshold,
     ...(spec.healthCheck && { healthCheck: healthPlan(spec.healthCheck) }),
     ...(spec.tls && { tls: spec.tls }),
+    ...(spec.proxyProtocol && { proxyProtocol: spec.proxyProtocol }),
   };
 };
 

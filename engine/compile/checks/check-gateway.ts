@@ -2,6 +2,7 @@ import type { Gateway } from '../../model/resource.ts';
 import type { Path } from '../documents/path.ts';
 import type { Finding } from '../findings.ts';
 import { isAddressBlock } from './addresses.ts';
+import { checkTls } from './check-listener-tls.ts';
 import { atMostOne, duplicates, exactlyOne } from './conflicts.ts';
 
 type ListenerSpec = Gateway['spec']['listeners'][number];
@@ -34,6 +35,15 @@ const checkBlocks = (blocks: readonly string[], path: Path): readonly Finding[] 
         ],
   );
 
+/** Listeners of one port are told apart by host, before or after the handshake. */
+const mayShare = (one: ListenerSpec, other: ListenerSpec): boolean =>
+  one.address === other.address &&
+  one.protocol !== 'TCP' &&
+  other.protocol !== 'TCP' &&
+  (one.protocol === 'HTTP') === (other.protocol === 'HTTP') &&
+  (one.hostname ?? '*') !== (other.hostname ?? '*') &&
+  (one.proxyProtocol ?? false) === (other.proxyProtocol ?? false);
+
 const isEverywhere = (address: string): boolean => address === '0.0.0.0' || address === '::';
 
 const portConflicts = (listeners: readonly ListenerSpec[]): readonly Finding[] =>
@@ -43,6 +53,7 @@ const portConflicts = (listeners: readonly ListenerSpec[]): readonly Finding[] =
       .find(
         (one) =>
           one.port === listener.port &&
+          !mayShare(one, listener) &&
           (one.address === listener.address ||
             isEverywhere(one.address) ||
             isEverywhere(listener.address)),
@@ -53,7 +64,7 @@ const portConflicts = (listeners: readonly ListenerSpec[]): readonly Finding[] =
         code: 'ERR_POLICY_PORT_CONFLICT',
         path: ['spec', 'listeners', index, 'port'],
         message: `listeners "${other.name}" and "${listener.name}" both want port ${listener.port}`,
-        hint: 'One listener serves many hosts: name them in Routes, and its certificates by serverNames.',
+        hint: 'One listener serves many hosts: name them in Routes, and its certificates by serverNames. Listeners that differ in hostname may share a port, unless one is plain and the other encrypted.',
       },
     ];
   });
@@ -74,28 +85,6 @@ const checkListener = (listener: ListenerSpec, path: Path): readonly Finding[] =
     [...path, 'tls', 'clientCertificate'],
   ),
 ];
-
-const checkTls = ({ name, protocol, tls }: ListenerSpec, path: Path): readonly Finding[] => {
-  if (protocol === 'HTTPS' && (tls?.certificates ?? []).length === 0)
-    return [
-      {
-        code: 'ERR_POLICY_LISTENER_TLS',
-        path: [...path, 'tls'],
-        message: `the HTTPS listener "${name}" has no certificate`,
-        hint: 'Give tls.certificates a certificate and a key, inline or as files.',
-      },
-    ];
-  if (protocol !== 'HTTP' || !tls) return [];
-  return [
-    {
-      code: 'ERR_FIELD_CONFLICT',
-      path: [...path, 'tls'],
-      part: 'key',
-      message: 'an HTTP listener has no tls',
-      hint: 'Use protocol HTTPS, or leave tls out.',
-    },
-  ];
-};
 
 const checkBackend = ({ protocol, backend }: ListenerSpec, path: Path): readonly Finding[] => {
   const isRaw = protocol === 'TCP' || protocol === 'TLS';

@@ -32,6 +32,14 @@ export const checkService = ({ spec }: Service): readonly Finding[] => {
         hint: 'Use policy RingHash or Maglev, or leave hash out.',
       });
   }
+  if (spec.proxyProtocol !== undefined && spec.protocol !== 'tcp')
+    findings.push({
+      code: 'ERR_FIELD_CONFLICT',
+      path: ['spec', 'proxyProtocol'],
+      part: 'key',
+      message: `connections to a service of protocol ${spec.protocol} are shared by many callers`,
+      hint: 'Use protocol tcp, or leave proxyProtocol out: X-Forwarded-For says who calls.',
+    });
   if (spec.tls) findings.push(...atMostOne(spec.tls, ['ca', 'caFile'], ['spec', 'tls']));
   return findings;
 };

@@ -177,7 +177,15 @@ const checkBackend = (
     },
     context,
   );
-  if (!found || version === undefined) return;
+  if (!found) return;
+  if (found.resource.spec.protocol === 'tcp')
+    context.findings.add(route, {
+      code: 'ERR_FIELD_CONFLICT',
+      path: [...path, 'service'],
+      message: `the service "${service}" speaks tcp, and a Route sends requests`,
+      hint: 'Name it as the backend of a TCP or TLS listener.',
+    });
+  if (version === undefined) return;
   const versions = found.resource.spec.versions.map(({ name }) => name);
   if (versions.includes(version)) return;
   context.findings.add(route, {

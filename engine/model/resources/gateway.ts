@@ -59,7 +59,7 @@ const listener = strict({
   port: about('Port to listen on.', port()),
   address: about('Address to listen on.', Type.String({ default: '0.0.0.0' })),
   protocol: about(
-    'HTTP and HTTPS take Routes; TLS (passed through) and TCP forward to `backend`.',
+    'HTTP and HTTPS take Routes; TCP and TLS (chosen by server name, passed through unless `tls.mode` says Terminate) forward to `backend`.',
     Type.Union(
       [
         Type.Literal('HTTP'),
@@ -71,7 +71,7 @@ const listener = strict({
     ),
   ),
   hostname: about(
-    'Only hosts of this name or wildcard. Absent: every host.',
+    'Only hosts of this name or wildcard; for TLS, only server names. Absent: every host.',
     Type.Optional(host()),
   ),
   tls: about(
@@ -83,7 +83,7 @@ const listener = strict({
     Type.Optional(needs('https-redirect', Type.Boolean())),
   ),
   proxyProtocol: about(
-    'Expect the PROXY protocol in front of every connection.',
+    'Every connection has to begin with the PROXY protocol (v1 or v2); it says who the caller is. Only for listeners that nobody but the proxy can reach.',
     Type.Optional(needs('proxy-protocol', Type.Boolean())),
   ),
   backend: about(

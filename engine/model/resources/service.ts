@@ -295,4 +295,8 @@ export const serviceSpec = strict({
       ),
     ),
   ),
+  proxyProtocol: about(
+    'Say who the caller is at the start of every connection, in this version of the PROXY protocol. For protocol tcp.',
+    Type.Optional(needs('proxy-protocol', oneOf(['v1', 'v2']))),
+  ),
 });
