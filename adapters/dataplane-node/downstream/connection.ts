@@ -83,7 +83,8 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
 
   onDrain(): void {
     if (this.state === State.Closing) this.armIn(LINGER_MS);
-    else this.runner?.onDownstreamDrain();
+    else if (this.runner) this.runner.onDownstreamDrain();
+    else if (this.state === State.Busy) this.finish(false);
   }
 
   onEnd(): void {
@@ -209,10 +210,7 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
   finish(closes: boolean): void {
     this.runner = undefined;
     if (this.state >= State.Closing) return;
-    if (closes || this.mustClose) {
-      this.closeGracefully();
-      return;
-    }
+    if (closes || this.mustClose) return this.closeGracefully();
     this.flush();
     this.resumeRequest();
     if (!this.body.done) {
@@ -221,7 +219,8 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
       return;
     }
     this.awaitRequest();
-    if (!this.isReading && !this.pending.isEmpty) this.processPending();
+    if (!this.isReading && this.state === State.Head && !this.pending.isEmpty)
+      this.processPending();
   }
 
   abort(): void {
@@ -326,10 +325,7 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
   }
 
   private begin(refusal: Refusal | undefined): void {
-    if (refusal) {
-      this.refuse(refusal);
-      return;
-    }
+    if (refusal) return this.refuse(refusal);
     const { head, body, context, request } = this;
     this.served++;
     this.hasWritten = false;
@@ -379,8 +375,10 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
   }
 
   private awaitRequest(): void {
-    this.state = State.Head;
-    this.armIn(this.home.plan.first.limits.idleTimeoutMs);
+    const { limits } = this.home.plan.first;
+    // Who asks and asks but does not read is not answered any more, until it does.
+    this.state = this.writer.isFull ? State.Busy : State.Head;
+    this.armIn(this.state === State.Busy ? limits.bodyStallTimeoutMs : limits.idleTimeoutMs);
   }
 
   private closeGracefully(): void {
