@@ -2,6 +2,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import release from '../../package.json' with { type: 'json' };
 import { applyCommand, diffCommand } from './commands/apply.ts';
+import { authzCommand } from './commands/authz.ts';
 import { breakersCommand } from './commands/breakers.ts';
 import { checkCommand } from './commands/check.ts';
 import { completeCommand, completionCommand } from './commands/completion.ts';
@@ -72,6 +73,7 @@ const build = (program: Command, session: Session): void => {
     breakersCommand(session),
     revokeCommand(session),
     explainCommand(session),
+    authzCommand(session),
     eventsCommand(session),
     tokenCommand(session),
     consumerCommand(session),

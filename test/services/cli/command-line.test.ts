@@ -42,6 +42,7 @@ describe('the command line', () => {
     'breakers',
     'revoke',
     'explain',
+    'authz',
     'events',
     'token',
     'consumer',
