@@ -47,7 +47,9 @@ export const decisionsOf = (
         resource: service.id,
       });
     const baseline = baselineOf(service.resource);
-    if (baseline !== undefined && body.weights[baseline] === TOTAL) retired.push(decision.id);
+    const isAlone = body.cohort === undefined && body.mirror === undefined;
+    if (isAlone && baseline !== undefined && body.weights[baseline] === TOTAL)
+      retired.push(decision.id);
     else inForce.push(decision);
   }
   return { retired, inForce, byId: new Map(inForce.map((decision) => [decision.id, decision])) };

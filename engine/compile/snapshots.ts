@@ -98,12 +98,11 @@ const destinationsOf = (
   { drafts, groups, findings }: SnapshotInput,
   { byId }: Decisions,
 ): ReadonlyMap<ResourceId, Destination> => {
-  const overrides = new Map(
-    drafts.of('Rollout').flatMap(({ id, resource: { metadata, spec } }) => {
-      const { override } = spec;
-      if (!override || !findings.isGood(id)) return [];
-      return [[`${metadata.namespace}/${spec.service}`, override] as const];
-    }),
+  const waysAround = new Map(
+    drafts
+      .of('Rollout')
+      .filter(({ id }) => findings.isGood(id))
+      .map(({ resource: { metadata, spec } }) => [`${metadata.namespace}/${spec.service}`, spec]),
   );
   const workloads = groups.flatMap(({ replicas }) => replicas);
   const named = new Set(routes.flatMap(servicesNamed));
@@ -117,7 +116,7 @@ const destinationsOf = (
       .filter(({ id }) => named.has(id) && findings.isGood(id))
       .map((service) => [
         service.id,
-        destinationOf(service, { workloads, overrides, decisions: byId }),
+        destinationOf(service, { workloads, waysAround, decisions: byId }),
       ]),
   );
 };

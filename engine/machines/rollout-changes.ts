@@ -26,6 +26,7 @@ export const begin = ({ context, event }: Asked): Change => {
     steps: context.plan.steps,
     step: 0,
     weight: 0,
+    exposure: undefined,
     acked: false,
     startedMs: nowMs,
     trafficMs: nowMs,
@@ -65,6 +66,7 @@ export const settle = ({ context }: Asked): Change => ({
   canary: undefined,
   step: 0,
   weight: 0,
+  exposure: undefined,
   reason: `the policy names ${context.plan.baseline} as the baseline`,
 });
 
@@ -93,11 +95,19 @@ export const stepUp = (asked: Asked): Change => {
     steps,
     step,
     weight: steps[step - 1] ?? 0,
+    exposure: exposureOf(context, step),
     acked: false,
     stepStartedMs: nowMs,
-    ...(context.step === 0 ? { trafficMs: nowMs } : {}),
+    // What the copies of requests have proven is not about the requests that follow.
+    ...(context.step === 0 || context.exposure === 'mirror' ? { trafficMs: nowMs } : {}),
     ...(verdictOf(asked) ? { reason: earned(context) } : {}),
   };
+};
+
+const exposureOf = ({ plan }: RolloutContext, step: number): RolloutContext['exposure'] => {
+  if (step !== 1) return undefined;
+  if (plan.strategy === 'ab') return 'cohort';
+  return plan.strategy === 'mirror' ? 'mirror' : undefined;
 };
 
 /** Why now; what the verdict says is about promotion. */
@@ -120,11 +130,12 @@ const stepsFor = ({ plan, verdict }: RolloutContext): readonly number[] => {
 
 export const allTraffic = ({ context }: Asked): Change => ({
   weight: 100,
+  exposure: undefined,
   acked: false,
   former: context.baseline,
   undone: undefined,
 });
-export const noTraffic = (): Change => ({ weight: 0, acked: false });
+export const noTraffic = (): Change => ({ weight: 0, exposure: undefined, acked: false });
 
 /** The clocks of step, soak and deadline do not run in a pause. */
 export const skipPause = ({ context, event }: Asked): Change => {
@@ -189,9 +200,16 @@ export const splitOf = (context: RolloutContext): RolloutEffect => {
     weights[context.canary] = canary;
   return {
     type: 'split',
-    body: { type: 'split', target: context.plan.service, weights },
+    body: { type: 'split', target: context.plan.service, weights, ...exposed(context) },
     reason: context.reason,
   };
+};
+
+const exposed = ({ exposure, canary, plan }: RolloutContext) => {
+  if (canary === undefined) return {};
+  if (exposure === 'cohort') return { cohort: canary };
+  if (exposure !== 'mirror') return {};
+  return { mirror: { version: canary, percent: plan.mirror?.percent ?? 100 } };
 };
 
 export const analysisEffect = ({ context }: Asked): RolloutEffect => ({

@@ -55,14 +55,14 @@ interface Question {
 /** The first kind that has not agreed; the kinds after it are not asked yet. */
 const hooksBefore = (move: Move, context: RolloutContext): readonly Question[] => {
   const { plan, step } = context;
-  const increase = plan.strategy === 'blueGreen' ? 'promotion' : 'start';
+  const { strategy = 'canary' } = plan;
+  const increasesAt = { canary: 'start', ab: 'start', mirror: 'step', blueGreen: 'promotion' };
+  const increase = increasesAt[strategy];
   const kinds: Readonly<Record<Move, readonly (readonly [HookPlan['type'], string])[]>> = {
     start: [
       ['confirm-rollout', 'start'],
       ['pre-rollout', 'start'],
-      ...(increase === 'start' && (plan.steps[0] ?? 0) > 0
-        ? ([['confirm-traffic-increase', 'step:1']] as const)
-        : []),
+      ...(increase === 'start' ? ([['confirm-traffic-increase', 'step:1']] as const) : []),
     ],
     step: [
       ['rollout', 'analysis'],

@@ -31,7 +31,13 @@ export const isWorse = (asked: Asked): boolean => verdictOf(asked)?.outcome === 
 
 export const isUnmeasured = (asked: Asked): boolean => verdictOf(asked)?.outcome === 'error';
 
-const isFutile = (asked: Asked): boolean => verdictOf(asked)?.futile === true;
+/** Nothing but time runs out for a version that waits beside the traffic. */
+const isFutile = (asked: Asked): boolean => {
+  const { plan, trafficMs } = asked.context;
+  const verdict = verdictOf(asked);
+  if (plan.strategy !== 'blueGreen') return verdict?.futile === true;
+  return verdict !== undefined && verdict.atMs - trafficMs >= plan.deadlineMs;
+};
 export const isFutileForHuman = (asked: Asked): boolean =>
   isFutile(asked) && asked.context.plan.onInconclusive === 'hold';
 export const isFutileForRollback = (asked: Asked): boolean =>
@@ -59,28 +65,38 @@ const canBegin = (asked: Asked): boolean => {
   );
 };
 
-const isStepOver = ({ context, event }: Asked): boolean =>
-  timeOf(event) - context.stepStartedMs >= context.plan.minStepMs;
+const isStepOver = ({ context, event }: Asked): boolean => {
+  const { plan, exposure, stepStartedMs, verdict } = context;
+  const spentMs = timeOf(event) - stepStartedMs;
+  if (exposure !== 'mirror' || !plan.mirror) return spentMs >= plan.minStepMs;
+  const seen = event.type === 'verdict' ? event.verdict : verdict;
+  return (
+    spentMs >= plan.mirror.durationMs &&
+    (seen?.evidence.canary.requests ?? 0) >= plan.mirror.minRequests
+  );
+};
 
 export const hasNextStep = ({ context }: Asked): boolean => context.step < context.steps.length;
 
 const canStepUp = (asked: Asked): boolean => {
   const verdict = verdictOf(asked);
   if (!verdict || !hasNextStep(asked) || !isStepOver(asked)) return false;
-  const { context } = asked;
+  if (isMirrored(asked)) return true;
+  const { plan, step, steps } = asked.context;
+  const before = plan.strategy === 'mirror' ? 1 : 0;
   return (
-    verdict.progress >= context.step / context.steps.length ||
-    (verdict.futile && context.plan.onInconclusive === 'advance')
+    verdict.progress >= (step - before) / (steps.length - before) ||
+    (verdict.futile && plan.onInconclusive === 'advance')
   );
 };
 
 const canPromote = (asked: Asked): boolean => {
   const verdict = verdictOf(asked);
   if (!verdict || hasNextStep(asked) || !isStepOver(asked)) return false;
-  return (
-    verdict.outcome === 'pass' ||
-    (verdict.futile && asked.context.plan.onInconclusive === 'advance')
-  );
+  const { plan, trafficMs } = asked.context;
+  // Beside the traffic there is little to prove: time, gates, and nothing that speaks against it.
+  if (plan.strategy === 'blueGreen') return verdict.atMs - trafficMs >= plan.minSoakMs;
+  return verdict.outcome === 'pass' || (verdict.futile && plan.onInconclusive === 'advance');
 };
 
 /** What the evidence allows next, whether or not something else holds it back. */
@@ -96,6 +112,8 @@ const isOpen = (move: Move, asked: Asked): boolean =>
   0;
 export const mayBegin = (asked: Asked): boolean => canBegin(asked) && isOpen('start', asked);
 export const mayStepUp = (asked: Asked): boolean => canStepUp(asked) && isOpen('step', asked);
+export const isMirrored = ({ context }: Asked): boolean => context.exposure === 'mirror';
+export const mayLeaveMirror = (asked: Asked): boolean => isMirrored(asked) && mayStepUp(asked);
 export const mayPromote = (asked: Asked): boolean =>
   canPromote(asked) && isOpen('promotion', asked);
 

@@ -19,6 +19,8 @@ const rollout = setup({
     isDoubtful: guard.isDoubtful,
     isSound: guard.isSound,
     mayBegin: guard.mayBegin,
+    mayLeaveMirror: guard.mayLeaveMirror,
+    isMirrored: guard.isMirrored,
     mayStepUp: guard.mayStepUp,
     mayPromote: guard.mayPromote,
     hasNextStep: guard.hasNextStep,
@@ -131,6 +133,10 @@ const skips = {
   reenter: true,
   actions: ['noteReason', ...stepsUp],
 } as const;
+const skipsAny = [
+  { ...skips, guard: 'isMirrored', actions: [...skips.actions, 'startAnalysis'] },
+  skips,
+] as const;
 const startsOver = { guard: 'policyMoved', target: 'initializing', reenter: true } as const;
 
 export const rolloutMachine = rollout.createMachine({
@@ -194,6 +200,12 @@ export const rolloutMachine = rollout.createMachine({
           { guard: 'isDoubtful', ...holds },
           { guard: 'mayPromote', target: 'promoting', actions: 'noteVerdict' },
           {
+            guard: 'mayLeaveMirror',
+            target: 'progressing',
+            reenter: true,
+            actions: ['noteVerdict', ...stepsUp, 'startAnalysis'],
+          },
+          {
             guard: 'mayStepUp',
             target: 'progressing',
             reenter: true,
@@ -210,7 +222,7 @@ export const rolloutMachine = rollout.createMachine({
         pause: pauses,
         promote: promotes,
         abort: aborts,
-        skip: skips,
+        skip: skipsAny,
         ...approvals,
         ...backs,
         tick: startsOver,
@@ -236,7 +248,7 @@ export const rolloutMachine = rollout.createMachine({
         pause: pauses,
         promote: promotes,
         abort: aborts,
-        skip: skips,
+        skip: skipsAny,
         ...backs,
         tick: startsOver,
       },

@@ -48,6 +48,7 @@ export const readRolloutState = (
 const added: Partial<RolloutContext> = {
   former: undefined,
   undone: undefined,
+  exposure: undefined,
   waiting: [],
   approvals: {},
   hooks: {},
@@ -79,11 +80,20 @@ export const standingSplit = (
 /** The facts that a judgement of this rollout at this moment needs. */
 export const judgeFacts = ({ context }: RolloutState, nowMs: number) => ({
   nowMs,
-  weight: context.weight,
+  weight: context.exposure === undefined ? context.weight : beside,
   step: context.step,
   stepStartedMs: context.stepStartedMs,
   startedMs: context.step === 0 ? nowMs : context.trafficMs,
 });
+
+/** Percent that the evidence is taken to grow by where the new version's share is not decided. */
+const beside = 50;
+
+/** What the judge is to take for steps: weights of 0 would look hopeless to it. */
+export const judgedSteps = ({ steps }: RolloutPlan): readonly number[] => {
+  const weights = steps.filter((weight) => weight > 0);
+  return weights.length > 0 ? weights : [beside];
+};
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

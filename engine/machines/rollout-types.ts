@@ -108,6 +108,8 @@ export interface RolloutContext {
   readonly step: number;
   /** Percent of the new version as decided last. */
   readonly weight: number;
+  /** How else the new version meets requests in this step. */
+  readonly exposure: 'cohort' | 'mirror' | undefined;
   /** The agents enforce `weight`. */
   readonly acked: boolean;
   readonly startedMs: number;

@@ -124,6 +124,7 @@ export const idleRollout = (plan: RolloutPlan): RolloutState => ({
     steps: plan.steps,
     step: 0,
     weight: 0,
+    exposure: undefined,
     acked: false,
     startedMs: 0,
     trafficMs: 0,

@@ -7,6 +7,10 @@ export type DecisionBody =
       readonly type: 'split';
       readonly target: string;
       readonly weights: Readonly<Record<string, number>>;
+      /** The version that the split's cohort is sent to; absent: the cohort is treated like everybody. */
+      readonly cohort?: string;
+      /** The version that gets copies of requests; nobody sees its answers. */
+      readonly mirror?: { readonly version: string; readonly percent: number };
     }
   /** Fleet-wide breaker of one upstream endpoint (`namespace/service@version/address:port`). */
   | {

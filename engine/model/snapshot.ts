@@ -218,6 +218,17 @@ export interface Split {
   readonly choices: readonly SplitChoice[];
   /** A request with this header goes to this version, whatever the weights. */
   readonly override?: { readonly header: string; readonly value: string; readonly version: string };
+  /** A request to this host goes to this version, whatever the weights. */
+  readonly preview?: { readonly host: string; readonly version: string };
+  /** Requests with this header or cookie; `version` only while a decision sends them to one. */
+  readonly cohort?: {
+    readonly by: 'header' | 'cookie';
+    readonly name: string;
+    readonly value: string;
+    readonly version?: string;
+  };
+  /** Decided: copies for a version. */
+  readonly mirror?: { readonly version: string; readonly percent: number };
 }
 
 export interface SplitChoice {

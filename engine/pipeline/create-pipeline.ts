@@ -5,7 +5,13 @@ import { createRevocations, type Revocations } from '../filters/revocations.ts';
 import type { PlaneView } from '../ports/data-plane.ts';
 import { type CompiledSnapshot, compileSnapshot, type PipelineDeps } from './compiled-snapshot.ts';
 import { decisionOf } from './decision-header.ts';
-import { chooseUpstream, chooseVersion, decidedSplits, type SplitTables } from './destination.ts';
+import {
+  chooseUpstream,
+  chooseVersion,
+  decidedSplits,
+  type SplitTables,
+  shadowOf,
+} from './destination.ts';
 import type {
   Exchange,
   Forward,
@@ -123,7 +129,10 @@ export class WeirPipeline implements Pipeline {
       host: plan.host,
       hashKey: hashKeyOf(upstream.loadBalancing.hash, request),
       delayMs: exchange.delayMs,
-      mirror: plan.mirror === undefined ? undefined : this.#mirror(exchange, plan.mirror),
+      mirror:
+        plan.mirror === undefined
+          ? shadowOf(this.splits, upstream, random)
+          : this.#mirror(exchange, plan.mirror),
       collectResponseBytes: body?.maxBytes ?? 0,
     } satisfies Forward;
   }

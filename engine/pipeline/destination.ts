@@ -1,6 +1,7 @@
 // Step 13: which version of which service gets the request.
 import { own } from '../filters/own.ts';
 import { cookie } from '../filters/request-parts.ts';
+import type { DecisionOf } from '../model/control-message.ts';
 import type { DecisionBody } from '../model/decision.ts';
 import type { Backend, Rule, Snapshot, Split, SplitChoice, Upstream } from '../model/snapshot.ts';
 import type { Random } from '../ports/clock.ts';
@@ -41,10 +42,37 @@ export const decidedSplits = (
     }));
     if (!choices.some((each) => each.weight > 0)) continue;
     tables ??= new Map(base);
-    tables.set(decision.target, splitTable({ ...split, choices }, choices, snapshot));
+    tables.set(
+      decision.target,
+      splitTable(decidedSplit(split, decision, choices), choices, snapshot),
+    );
   }
   return tables ?? base;
 };
+
+/** Whatever else was decided before is over. */
+const decidedSplit = (
+  { service, override, preview, cohort }: Split,
+  decision: DecisionOf<'split'>,
+  choices: readonly SplitChoice[],
+): Split => ({
+  service,
+  choices,
+  ...(override && { override }),
+  ...(preview && { preview }),
+  ...(cohort && { cohort: cohortFor(cohort, decision.cohort) }),
+  ...(decision.mirror && { mirror: decision.mirror }),
+});
+
+const cohortFor = (
+  { by, name, value }: NonNullable<Split['cohort']>,
+  version: string | undefined,
+): NonNullable<Split['cohort']> => ({
+  by,
+  name,
+  value,
+  ...(version !== undefined && { version }),
+});
 
 const splitTable = (
   split: Split,
@@ -124,15 +152,37 @@ export const chooseVersion = (
 ): Upstream | undefined => {
   if (table === undefined) return undefined;
   const { split, choice, versions } = table;
-  if (
-    split.override !== undefined &&
-    exchange.request.header(split.override.header) === split.override.value
-  ) {
-    const wanted = versions.get(split.override.version);
-    if (wanted) return wanted;
-  }
+  const named = namedVersion(split, exchange.request);
+  const wanted = named && versions.get(named.version);
+  if (wanted) return wanted;
   if (choice.items.length <= 1) return choice.items[0];
   return choose(choice, point(stickyKey, split.service, random));
+};
+
+/** The version that the request asks for by what it is, whatever the weights. */
+export const namedVersion = (
+  { override, preview, cohort }: Split,
+  request: Exchange['request'],
+): { readonly version: string; readonly by: 'header' | 'host' | 'cohort' } | undefined => {
+  if (override !== undefined && request.header(override.header) === override.value)
+    return { version: override.version, by: 'header' };
+  if (preview !== undefined && request.host === preview.host)
+    return { version: preview.version, by: 'host' };
+  if (cohort?.version === undefined) return undefined;
+  const value = cohort.by === 'header' ? request.header(cohort.name) : cookie(request, cohort.name);
+  return value === cohort.value ? { version: cohort.version, by: 'cohort' } : undefined;
+};
+
+/** Who gets a copy of a request that goes to `upstream`; undefined for nobody. */
+export const shadowOf = (
+  splits: SplitTables,
+  upstream: Upstream,
+  random: Random,
+): Upstream | undefined => {
+  const table = splits.get(upstream.service);
+  const mirror = table?.split.mirror;
+  if (mirror === undefined || mirror.version === upstream.version) return undefined;
+  return random() * 100 < mirror.percent ? table?.versions.get(mirror.version) : undefined;
 };
 
 const point = (stickyKey: string | undefined, salt: string, random: Random): number =>

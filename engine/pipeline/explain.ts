@@ -4,7 +4,7 @@ import type { HostEntry, Match, Origin } from '../model/snapshot.ts';
 import type { PlaneView } from '../ports/data-plane.ts';
 import type { CompiledHost, PipelineDeps } from './compiled-snapshot.ts';
 import { createPipeline, type WeirPipeline } from './create-pipeline.ts';
-import type { SplitTable } from './destination.ts';
+import { namedVersion, type SplitTable } from './destination.ts';
 import type { Outcome, RequestView } from './exchange.ts';
 import { LiveExchange } from './live-exchange.ts';
 import { createPipelineState } from './pipeline-state.ts';
@@ -69,7 +69,7 @@ export interface ExplainedSplit {
     readonly endpoints: number;
   }[];
   readonly override: SplitTable['split']['override'];
-  readonly chosenBy: 'header' | 'sticky' | 'chance' | 'only choice';
+  readonly chosenBy: 'header' | 'host' | 'cohort' | 'sticky' | 'chance' | 'only choice';
 }
 
 const MAX_RIVALS = 10;
@@ -178,8 +178,7 @@ const splitsOf = (pipeline: WeirPipeline, exchange: LiveExchange): readonly Expl
 
 const explainedSplit = (table: SplitTable, { request, rule }: LiveExchange): ExplainedSplit => {
   const { split, choice, versions } = table;
-  const isOverridden =
-    split.override !== undefined && request.header(split.override.header) === split.override.value;
+  const named = namedVersion(split, request);
   const byWeight = rule.sticky === undefined ? 'chance' : 'sticky';
   return {
     service: split.service,
@@ -189,6 +188,6 @@ const explainedSplit = (table: SplitTable, { request, rule }: LiveExchange): Exp
       endpoints: versions.get(version)?.endpoints.length ?? 0,
     })),
     override: split.override,
-    chosenBy: isOverridden ? 'header' : choice.items.length <= 1 ? 'only choice' : byWeight,
+    chosenBy: named?.by ?? (choice.items.length <= 1 ? 'only choice' : byWeight),
   };
 };

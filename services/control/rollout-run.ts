@@ -17,7 +17,12 @@ import {
   type RolloutEvent,
   type RolloutState,
 } from '#engine/machines/rollout.ts';
-import { isActive, judgeFacts, readRolloutState } from '#engine/machines/rollout-state.ts';
+import {
+  isActive,
+  judgedSteps,
+  judgeFacts,
+  readRolloutState,
+} from '#engine/machines/rollout-state.ts';
 import { EngineError } from '#engine/model/errors.ts';
 import type { MetricReading } from '#engine/model/metric-plan.ts';
 import type { RolloutPlan } from '#engine/model/rollout-plan.ts';
@@ -191,7 +196,8 @@ export class RolloutRun {
     const { baseline, canary } = start;
     const nowMs = event.type === 'verdict' ? event.verdict.atMs : event.nowMs;
     const learnt = this.#deps.learnt(this.#plan.service);
-    return startAnalysis(this.#plan, { baseline, canary }, nowMs, learnt);
+    const plan = { ...this.#plan, steps: judgedSteps(this.#plan) };
+    return startAnalysis(plan, { baseline, canary }, nowMs, learnt);
   }
 
   async #saySoon(): Promise<void> {

@@ -3,7 +3,7 @@ import type { StandingDecision } from '../../model/decision.ts';
 import type { Split, Upstream } from '../../model/snapshot.ts';
 import type { Workload } from '../../model/telemetry.ts';
 import type { Draft } from '../findings.ts';
-import { serviceKey, splitOf, upstreamKey, upstreamsOf } from './services.ts';
+import { serviceKey, splitOf, upstreamKey, upstreamsOf, type WaysAround } from './services.ts';
 
 export interface Destination {
   readonly service: Draft<'Service'>;
@@ -17,20 +17,20 @@ export interface Destination {
 export interface DestinationInput {
   readonly workloads: readonly Workload[];
   /** By `namespace/service`. */
-  readonly overrides: ReadonlyMap<string, { readonly header: string; readonly value: string }>;
+  readonly waysAround: ReadonlyMap<string, WaysAround>;
   readonly decisions: ReadonlyMap<string, StandingDecision>;
 }
 
 export const destinationOf = (
   service: Draft<'Service'>,
-  { workloads, overrides, decisions }: DestinationInput,
+  { workloads, waysAround, decisions }: DestinationInput,
 ): Destination => {
   const key = serviceKey(service.resource);
   const upstreams = upstreamsOf(service.resource, workloads);
   const hasVersions = service.resource.spec.versions.length > 0;
   const body = decisions.get(`split:${key}`)?.body;
-  const weights = body?.type === 'split' ? body.weights : undefined;
-  const split = hasVersions ? splitOf(service.resource, weights, overrides.get(key)) : undefined;
+  const decided = body?.type === 'split' ? body : undefined;
+  const split = hasVersions ? splitOf(service.resource, decided, waysAround.get(key)) : undefined;
   const served = new Set(
     upstreams.filter(({ endpoints }) => endpoints.length > 0).map(({ version }) => version),
   );

@@ -17,8 +17,7 @@ export const rolloutPlan = (
     service: serviceKey(service),
     baseline: baselineOf(service) ?? '',
     versions: service.spec.versions.map(({ name }) => name),
-    steps: spec.steps,
-    ramp: spec.ramp,
+    ...strategyOf(spec),
     minStepMs: parseDuration(spec.minStep),
     minSoakMs: parseDuration(spec.minSoak),
     deadlineMs: parseDuration(spec.deadline),
@@ -29,11 +28,22 @@ export const rolloutPlan = (
       warmUpMs: parseDuration(warmUp),
       ...(spec.metrics && { metrics: spec.metrics.map(metricPlan) }),
     },
+    watchMs: parseDuration(spec.watch),
+    ...(spec.group !== undefined && { group: `${metadata.namespace}/${spec.group}` }),
     ...gatesOf(spec),
   };
 };
 
 type Spec = Rollout['spec'];
+
+/** A step of weight 0 is one in which the new version meets traffic in another way. */
+const strategyOf = ({ strategy, steps, ramp, mirror }: Spec) => {
+  if (strategy === 'canary') return { strategy, steps, ramp };
+  if (strategy !== 'mirror') return { strategy, steps: [0], ramp: 'steps' as const };
+  const { percent = 100, duration = '60s', minRequests = 100 } = mirror ?? {};
+  const plan = { percent, durationMs: parseDuration(duration), minRequests };
+  return { strategy, steps: [0, ...steps], ramp: 'steps' as const, mirror: plan };
+};
 
 const gatesOf = ({ webhooks, approvals, schedule, minRequests }: Spec) => ({
   ...(webhooks && {

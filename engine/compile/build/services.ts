@@ -1,6 +1,7 @@
 // Services become upstreams, one per version, and splits that say how traffic is shared among them.
+import type { DecisionOf } from '../../model/control-message.ts';
 import { parseDuration } from '../../model/duration.ts';
-import type { Service } from '../../model/resource.ts';
+import type { Rollout, Service } from '../../model/resource.ts';
 import type {
   OutlierPlan,
   Split,
@@ -141,16 +142,21 @@ const healthPlan = (spec: NonNullable<Spec['healthCheck']>) => ({
   expectedStatuses: spec.expectedStatuses,
 });
 
+/** The ways around the weights that a Rollout opens. */
+export type WaysAround = Pick<Rollout['spec'], 'override' | 'preview' | 'cohort'>;
+
 /** The baseline has it all, unless a decision says otherwise. */
 export const splitOf = (
   service: Service,
-  weights: Readonly<Record<string, number>> | undefined,
-  override: { readonly header: string; readonly value: string } | undefined,
+  decided: DecisionOf<'split'> | undefined,
+  { override, preview, cohort }: WaysAround = {},
 ): Split => {
   const candidate = candidateOf(service);
+  const has = (version: string): boolean =>
+    service.spec.versions.some(({ name }) => name === version);
   return {
     service: serviceKey(service),
-    choices: choicesOf(service, weights),
+    choices: choicesOf(service, decided?.weights),
     ...(override &&
       candidate !== undefined && {
         override: {
@@ -159,8 +165,21 @@ export const splitOf = (
           version: candidate,
         },
       }),
+    ...(preview && candidate !== undefined && { preview: { ...preview, version: candidate } }),
+    ...(cohort && {
+      cohort: {
+        ...cohortMatch(cohort),
+        ...(decided?.cohort !== undefined && has(decided.cohort) && { version: decided.cohort }),
+      },
+    }),
+    ...(decided?.mirror && has(decided.mirror.version) && { mirror: decided.mirror }),
   };
 };
+
+const cohortMatch = ({ header, cookie, value }: NonNullable<WaysAround['cohort']>) =>
+  header === undefined
+    ? { by: 'cookie' as const, name: cookie ?? '', value }
+    : { by: 'header' as const, name: header.toLowerCase(), value };
 
 const TOTAL = 10_000;
 

@@ -3,10 +3,11 @@ import type { Rollout } from '../../model/resource.ts';
 import type { Path } from '../documents/path.ts';
 import type { Finding } from '../findings.ts';
 import { checkMetrics } from './check-rollout-metrics.ts';
-import { duplicates } from './conflicts.ts';
+import { duplicates, exactlyOne } from './conflicts.ts';
 
 export const checkRollout = ({ spec }: Rollout): readonly Finding[] => [
   ...checkSteps(spec.steps),
+  ...checkStrategy(spec),
   // Answers are kept by name.
   ...duplicates(
     (spec.webhooks ?? []).map(({ name }) => name),
@@ -32,6 +33,34 @@ const checkSteps = (steps: Spec['steps']): readonly Finding[] =>
       },
     ];
   });
+
+/** What belongs to another strategy would do nothing. */
+const checkStrategy = (spec: Spec): readonly Finding[] => {
+  const { strategy, cohort } = spec;
+  const findings: Finding[] = [];
+  const foreign = (member: 'preview' | 'cohort' | 'mirror', owner: Spec['strategy']) => {
+    if (spec[member] !== undefined && strategy !== owner)
+      findings.push({
+        code: 'ERR_FIELD_CONFLICT',
+        path: ['spec', member],
+        part: 'key',
+        message: `${member} belongs to the strategy ${owner}, and this one is ${strategy}`,
+        hint: `Say strategy: ${owner}, or leave ${member} out.`,
+      });
+  };
+  foreign('preview', 'blueGreen');
+  foreign('cohort', 'ab');
+  foreign('mirror', 'mirror');
+  if (cohort) findings.push(...exactlyOne(cohort, ['header', 'cookie'], ['spec', 'cohort']));
+  else if (strategy === 'ab')
+    findings.push({
+      code: 'ERR_FIELD_MISSING',
+      path: ['spec', 'strategy'],
+      message: 'the strategy ab needs a cohort',
+      hint: 'Say by which header or cookie its requests are known.',
+    });
+  return findings;
+};
 
 const checkSchedule = ({
   timezone,

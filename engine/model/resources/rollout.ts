@@ -31,6 +31,10 @@ const webhook = strict({
   ),
 });
 
+const exactHost = () =>
+  Type.String({ maxLength: 253, pattern: '^[a-z0-9_]([-a-z0-9_.]*[a-z0-9_])?$' });
+const cookieName = () => Type.String({ pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", maxLength: 256 });
+
 const timeOfDay = () => Type.String({ pattern: '^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$' });
 const weekdays = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'] as const;
 const moment = () => Type.String({ title: 'RFC 3339', maxLength: 40 });
@@ -130,8 +134,44 @@ export const rolloutSpec = strict({
       { default: 'canary' },
     ),
   ),
+  preview: about(
+    'blueGreen: who asks for this host sees the new version before anybody else. A Route has to name the host too.',
+    Type.Optional(needs('rollout-blue-green', strict({ host: about('Exact name.', exactHost()) }))),
+  ),
+  cohort: about(
+    'ab: whose requests go to the new version for the duration of the rollout.',
+    Type.Optional(
+      needs(
+        'rollout-ab',
+        strict({
+          header: about('Requests with this header ...', Type.Optional(headerName())),
+          cookie: about('... or with this cookie ...', Type.Optional(cookieName())),
+          value: about('... of exactly this value.', Type.String({ maxLength: 4096 })),
+        }),
+      ),
+    ),
+  ),
+  mirror: about(
+    'mirror: copies of requests without a body go to the new version first, and nobody sees its answers; the steps follow.',
+    Type.Optional(
+      needs(
+        'rollout-mirror',
+        strict({
+          percent: about(
+            'Share of the requests.',
+            Type.Number({ exclusiveMinimum: 0, maximum: 100, default: 100 }),
+          ),
+          duration: about('No shorter than this,', duration({ default: '60s' })),
+          minRequests: about(
+            'and not before so many answers.',
+            Type.Integer({ minimum: 0, default: 100 }),
+          ),
+        }),
+      ),
+    ),
+  ),
   steps: about(
-    'Weights of the new version in percent, smallest first; promotion follows the last.',
+    'Weights of the new version in percent, smallest first; promotion follows the last. Of canary and mirror.',
     Type.Array(Type.Number({ exclusiveMinimum: 0, maximum: 100 }), {
       minItems: 1,
       maxItems: 100,
@@ -190,6 +230,10 @@ export const rolloutSpec = strict({
     'When the new version may gain traffic. A rollback waits for nothing.',
     Type.Optional(needs('rollout-gates', schedule)),
   ),
+  watch: about(
+    'For so long after the promotion a regression takes it back. 0s: not at all.',
+    duration({ default: '5m' }),
+  ),
   minRequests: about(
     'No promotion before the new version has answered so many requests.',
     Type.Optional(needs('rollout-gates', Type.Integer({ minimum: 0 }))),
@@ -199,7 +243,7 @@ export const rolloutSpec = strict({
     Type.Optional(needs('rollout-metrics', Type.Array(rolloutMetric, { maxItems: 20 }))),
   ),
   group: about(
-    'Rollouts of one group stop together.',
+    'Rollouts of one group (of one namespace) are promoted together and rolled back together.',
     Type.Optional(needs('rollout-group', name())),
   ),
 });

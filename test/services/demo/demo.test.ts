@@ -32,6 +32,9 @@ const rollout: RolloutStatus = {
     dispersion: 1,
   },
   arms: { canary: arm, baseline: arm },
+  waiting: [],
+  approvals: {},
+  watchUntilMs: 0,
   history: [
     { atMs: 1000, state: 'started', weight: 10, reason: 'v1.1 appeared' },
     { atMs: 9000, state: 'stepped', weight: 20, reason: 'evidence grows' },
