@@ -1,4 +1,4 @@
-import { createHmac, generateKeyPairSync } from 'node:crypto';
+import { createHmac, createSign, generateKeyPairSync, KeyObject } from 'node:crypto';
 import { CompactEncrypt, exportSPKI, type JWK } from 'jose';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { IssuerPlan } from '#engine/model/snapshot.ts';
@@ -246,6 +246,53 @@ describe('a hostile token', () => {
         return `${header}.${payload}.${Buffer.alloc(64).toString('base64url')}`;
       },
     ],
+    [
+      'signature with the order of the curve in it',
+      async () => {
+        const [header, payload] = (await sign(es)).split('.');
+        const order = 'ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551';
+        return `${header}.${payload}.${Buffer.from(order + order, 'hex').toString('base64url')}`;
+      },
+    ],
+    [
+      'signature in DER',
+      async () => {
+        const [header, payload] = (await sign(es)).split('.');
+        const der = createSign('sha256').update(`${header}.${payload}`);
+        return `${header}.${payload}.${der.sign(KeyObject.from(es.privateKey), 'base64url')}`;
+      },
+    ],
+    [
+      'signature cut short',
+      async () => {
+        const [header, payload, signature = ''] = (await sign(es)).split('.');
+        return `${header}.${payload}.${signature.slice(0, 40)}`;
+      },
+    ],
+    [
+      'ES256 by a key on another curve',
+      async () => {
+        const key = await keyPair('ES384', es.kid);
+        const [, payload] = (await sign(es)).split('.');
+        const input = `${encodePart({ alg: 'ES256', kid: es.kid })}.${payload}`;
+        const signature = createSign('sha256').update(input);
+        return `${input}.${signature.sign({ key: KeyObject.from(key.privateKey), dsaEncoding: 'ieee-p1363' }, 'base64url')}`;
+      },
+    ],
+    ['RS256 under the name of an ES256 key', () => sign({ ...rs, kid: es.kid })],
+    [
+      'a certificate of the caller',
+      async () => sign(await keyPair('ES256', 'new'), {}, { x5c: ['MIIB'], x5t: 'AAAA' }),
+    ],
+    ['PBES2 as signature', () => unsigned({ alg: 'PBES2-HS256+A128KW', p2c: 2 ** 31 }, 'AAAA')],
+    [
+      'a token inside a token',
+      async () => {
+        const input = `${encodePart({ alg: 'ES256', kid: es.kid, cty: 'JWT' })}.${encodePart(await sign(es))}`;
+        const signature = createSign('sha256').update(input);
+        return `${input}.${signature.sign({ key: KeyObject.from(es.privateKey), dsaEncoding: 'ieee-p1363' }, 'base64url')}`;
+      },
+    ],
     ['payload that is a list', () => `${encodePart({ alg: 'ES256' })}.${encodePart([])}.AAAA`],
     ['header that is null', () => `${encodePart('null')}.${encodePart({})}.AAAA`],
     ['header that is no JSON', () => `${encodePart('{')}.${encodePart({})}.AAAA`],
@@ -278,6 +325,25 @@ describe('a hostile token', () => {
     const token = await make();
     const outcome = answered(await withKeys(es.jwk, rs.jwk)(bearer(token)));
     expect(outcome.status).toBe(401);
+  });
+
+  it.each([
+    'RS256',
+    'RS384',
+    'RS512',
+    'PS256',
+    'PS384',
+    'PS512',
+    'ES256',
+    'ES384',
+    'HS256',
+    'none',
+  ])('that calls itself %s gets no use out of a key set without algorithms', async (alg) => {
+    const { alg: _alg, ...bare } = rs.jwk;
+    const request = guarded([issuerPlan([bare], { algorithms: ['EdDSA'] })]);
+    const pem = await spki();
+    for (const token of [hmacWith(pem, { alg, kid: rs.kid }), hmacWith(pem, { alg })])
+      expect(answered(await request(bearer(token))).status).toBe(401);
   });
 
   it('with an infinite exp is refused', async () => {
@@ -358,7 +424,6 @@ describe('keys', () => {
   ])('%s prove nothing', async (_name, bits, exponent) => {
     const { publicKey, privateKey } = rsaJwk(bits, exponent);
     const jwk = { ...publicKey.export({ format: 'jwk' }), kid: 'weak' } as JWK;
-    const { createSign } = await import('node:crypto');
     const input = `${encodePart({ alg: 'RS256', kid: 'weak' })}.${encodePart({ iss: ISSUER, aud: 'bibby', exp: NOW_S + 99 })}`;
     const signature = createSign('sha256').update(input).sign(privateKey, 'base64url');
     expect(answered(await withKeys(jwk)(bearer(`${input}.${signature}`))).status).toBe(401);
@@ -402,82 +467,5 @@ describe('keys', () => {
       issuerPlan([es.jwk], { audiences: ['bibby'] }),
     ];
     expect((await guarded(plans)(bearer(await sign(es)))).type).toBe('forward');
-  });
-});
-
-describe('examples of the standards', () => {
-  // RFC 7515 appendix A.1: HS256 over a payload with line breaks in it.
-  it('accepts the HS256 example of RFC 7515 at its time', async () => {
-    const { base64url } = await import('jose');
-    const key =
-      'AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow';
-    const token =
-      'eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk';
-    const { verifyToken, createIssuer } = await import(
-      '#engine/filters/authentication/verify-token.ts'
-    );
-    const { readCompact } = await import('#engine/filters/authentication/compact-token.ts');
-    expect(readCompact(token)).toMatchObject({ alg: 'HS256', claims: { iss: 'joe' } });
-    const issuer = createIssuer(
-      issuerPlan([], {
-        issuer: 'joe',
-        algorithms: ['HS256'],
-        audiences: [],
-        requireAudience: false,
-      }),
-    );
-    const bytes = base64url.decode(key);
-    const withSecret = {
-      ...issuer,
-      keys: { find: () => [{ import: async () => bytes }] } as unknown as typeof issuer.keys,
-    };
-    const at = (seconds: number) => verifyToken(token, [withSecret], { nowMs: seconds * 1000 });
-    expect((await at(1_300_819_379)).type).toBe('identity');
-    expect(await at(1_300_819_380 + 60)).toEqual({
-      type: 'failure',
-      reason: 'the token is expired',
-    });
-  });
-
-  it.each([
-    [
-      'RFC 7515 A.2, RS256',
-      {
-        kty: 'RSA',
-        n: 'ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ',
-        e: 'AQAB',
-      },
-      'RS256',
-      'eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw',
-    ],
-    [
-      'RFC 7515 A.3, ES256',
-      {
-        kty: 'EC',
-        crv: 'P-256',
-        x: 'f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU',
-        y: 'x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0',
-      },
-      'ES256',
-      'eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q',
-    ],
-  ])('accepts %s at its time and refuses it later', async (_name, jwk, alg, token) => {
-    const time = { nowMs: 1_300_819_000_000 };
-    const plan = issuerPlan([jwk], {
-      issuer: 'joe',
-      algorithms: [alg],
-      audiences: [],
-      requireAudience: false,
-    });
-    const request = guarded([plan], pipelineDeps({ time }));
-    expect((await request(bearer(token))).type).toBe('forward');
-    time.nowMs += 3_600_000;
-    expect(answered(await request(bearer(token))).status).toBe(401);
-  });
-
-  it('refuses the unsecured example of RFC 7519', async () => {
-    const token =
-      'eyJhbGciOiJub25lIn0.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.';
-    expect(answered(await withKeys(es.jwk)(bearer(token))).status).toBe(401);
   });
 });
