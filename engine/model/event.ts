@@ -26,6 +26,8 @@ export const eventTypes = [
   'breaker.opened',
   'breaker.halfOpened',
   'breaker.closed',
+  'retries.limited',
+  'retries.released',
   'decision.standing',
   'decision.retired',
   'access.denied',

@@ -68,6 +68,7 @@ export class Duties {
       await ring.lead(term);
       await rollouts.begin(term);
       await this.#parts.breakers.begin(term);
+      await this.#parts.retryBrakes.begin(term);
       await this.renew();
       this.#api ??= this.#serve();
       log(`${instance} leads, epoch ${term.epoch}`);
@@ -90,6 +91,7 @@ export class Duties {
     ring.follow();
     rollouts.end();
     this.#parts.breakers.end();
+    this.#parts.retryBrakes.end();
     this.#denials.clear();
     this.#api?.close();
     this.#api = undefined;
@@ -193,6 +195,7 @@ export class Duties {
     this.#parts.metrics.add('weir_samples_total');
     this.#parts.rollouts.observe(sample);
     this.#parts.breakers.observe(sample);
+    this.#parts.retryBrakes.observe(sample);
     if (this.#parts.leadership.term) this.#denials.add(sample, this.#deps.time.monotonic());
   }
 
@@ -232,6 +235,7 @@ export class Duties {
     this.#parts.rolloutMetrics.poll(rollouts.runs.values());
     await rollouts.tick();
     await this.#parts.breakers.tick();
+    await this.#parts.retryBrakes.tick();
     await this.#forgetExpired(nowMs);
   }
 

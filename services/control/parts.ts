@@ -23,6 +23,7 @@ import { createNotice, type Notice } from './notice.ts';
 import { PolicyLog, readStored } from './policy-log.ts';
 import { Published } from './published.ts';
 import { Publisher } from './publisher.ts';
+import { RetryBrakes } from './retry-brakes.ts';
 import { Ring } from './ring.ts';
 import { RolloutMetrics } from './rollout-metrics.ts';
 import { Rollouts } from './rollouts.ts';
@@ -76,6 +77,7 @@ export interface Parts {
   readonly rollouts: Rollouts;
   readonly rolloutMetrics: RolloutMetrics;
   readonly breakers: FleetBreakers;
+  readonly retryBrakes: RetryBrakes;
   readonly events: Events;
   readonly metrics: Metrics;
   readonly news: Notice;
@@ -168,6 +170,7 @@ export const assemble = async (
     onError,
   });
   const breakers = new FleetBreakers({ ring, fleet, policy, machines, events, time, onError });
+  const retryBrakes = new RetryBrakes({ ring, policy, machines, events, time, onError });
   return {
     subjects,
     controlLog,
@@ -189,6 +192,7 @@ export const assemble = async (
     rollouts,
     rolloutMetrics: new RolloutMetrics({ web: deps.web, bus: broker.bus, subjects, time }),
     breakers,
+    retryBrakes,
     events,
     metrics,
     news,

@@ -7,7 +7,10 @@ import { examples, type Session } from '../session.ts';
 export const eventsCommand = (session: Session): Command =>
   new Command('events')
     .description('Follow events live, until Ctrl-C')
-    .option('--type <prefix>', 'only these: policy, snapshot, agent, rollout, breaker, decision, control')
+    .option(
+      '--type <prefix>',
+      'only these: policy, snapshot, agent, rollout, breaker, retries, decision, control',
+    )
     .addHelpText(
       'after',
       examples(
@@ -32,7 +35,9 @@ export const eventsCommand = (session: Session): Command =>
 
 const showEvent = ({ time, type, subject, data }: Event, { colors }: Session): string => {
   const clock = time.slice(11, 19);
-  const paint = /rejected|rolledBack|failed|quarantined|left|opened/.test(type) ? colors.red : colors.cyan;
+  const paint = /rejected|rolledBack|failed|quarantined|left|opened/.test(type)
+    ? colors.red
+    : colors.cyan;
   const facts = Object.entries(data)
     .filter(([key, value]) => key !== 'diagnostics' && value !== undefined && value !== null)
     .map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);

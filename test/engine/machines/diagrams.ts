@@ -1,6 +1,7 @@
 // docs/machines.md, as it must be. `node test/engine/machines/diagrams.ts` writes it.
 import { writeFileSync } from 'node:fs';
 import { breakerMachine } from '#engine/machines/breaker.ts';
+import { retryBrakeMachine } from '#engine/machines/retry-brake.ts';
 import { rolloutMachine } from '#engine/machines/rollout.ts';
 import { mermaid } from './diagram.ts';
 
@@ -10,7 +11,7 @@ const picture = (diagram: string): string => `\`\`\`mermaid\n${diagram}\n\`\`\``
 
 export const document = `# The machines
 
-Decisions are made by two state machines (xstate). They are pure: events go in, absolute decisions and announcements come
+Decisions are made by state machines (xstate). They are pure: events go in, absolute decisions and announcements come
 out, and what they remember is JSON. Control writes that down before it says anything, so it can be killed at any moment.
 The diagrams are generated from the machines (\`node test/engine/machines/diagrams.ts\`); a test keeps them current.
 A name in brackets is the guard that must hold. Events that only take note are left out.
@@ -51,6 +52,18 @@ ${picture(mermaid(breakerMachine))}
 * Open lasts 30 s, twice as long after every failed probe, 300 s at most. Then one agent is elected to probe; three
   successes in a row close it, one failure opens it again (the next time another agent begins), and a prober that is lost or
   measures nothing for 10 s is replaced. The times are those of the Service's \`outlierDetection\`.
+
+## Retry brake
+
+One per edge of the call graph (a scope that calls, a service that is called). Each agent bounds its own retries by a share of
+what it has under way; many agents with few requests each can still bury a service together.
+
+${picture(mermaid(retryBrakeMachine))}
+
+* Braked when at least 20 retries in 10 s are more than the bound, the largest \`retry.budgetPercent\` of the routes that lead
+  there (default 20 % of the requests). From then on every agent retries at most a share of its requests: half of the bound.
+* Every 5 s that share is halved while retries use it up (1 % is the least), and doubled while they use less than half of it;
+  back at the bound the limit is withdrawn. While nothing is heard it holds, for a minute.
 `;
 
 if (import.meta.main) writeFileSync(path, document);

@@ -134,8 +134,8 @@ it('shared breakers save at least four of five errors', async () => {
     );
     const seconds = (performance.now() - startedMs) / 1000;
     const { breakers } = await place.get<BreakerAnswer>(control.url, '/v1/breakers');
-    console.log(
-      `errors seen by callers of ${AGENTS} agents, ${SUFFERERS} of which the endpoint fails: shared ${errors.fleet}, each for itself ${errors.local} (in ${seconds.toFixed(1)} s): ${(errors.local / errors.fleet).toFixed(1)} times fewer; ${breakers[0]?.reason}`,
+    process.stdout.write(
+      `errors seen by callers of ${AGENTS} agents, ${SUFFERERS} of which the endpoint fails: shared ${errors.fleet}, each for itself ${errors.local} (in ${seconds.toFixed(1)} s): ${(errors.local / errors.fleet).toFixed(1)} times fewer; ${breakers[0]?.reason}\n`,
     );
     expect(breakers).toMatchObject([{ state: 'open' }]);
     expect(errors.fleet * 5).toBeLessThanOrEqual(errors.local);
