@@ -171,11 +171,13 @@ class Plane implements NodePlane {
     return { connections, exchanges, upstreamConnections, lagMs: this.deadlines.lagMs };
   }
 
-  async drain(deadlineMs: number): Promise<void> {
+  async drain(deadlineMs: number, acceptMs = 0): Promise<void> {
     this.context.isDraining = true;
-    for (const listener of this.listeners.values()) listener.stop();
     const { clock } = this.context;
     const until = clock.monotonic() + deadlineMs;
+    for (const listener of this.listeners.values()) listener.announceEnd();
+    if (acceptMs > 0) await sleep(Math.min(acceptMs, deadlineMs));
+    for (const listener of this.listeners.values()) listener.stop();
     while (this.stats().connections > 0 && clock.monotonic() < until) await sleep(DRAIN_LOOK_MS);
     for (const listener of this.listeners.values()) listener.destroy();
   }

@@ -32,8 +32,11 @@ export interface DataPlane {
   activate(view: PlaneView): Promise<void>;
   /** One per second while there is something to say; ends with `close`. */
   samples(): AsyncIterable<SampleFacts>;
-  /** Readiness off, finish what is under way, cut at the deadline. */
-  drain(deadlineMs: number): Promise<void>;
+  /**
+   * Finishes what is under way, and cuts what is left at the deadline. For `acceptMs` of that time new connections are still
+   * taken; every answer says that it is the last of its connection.
+   */
+  drain(deadlineMs: number, acceptMs?: number): Promise<void>;
   /** Safe to call twice and after a failed activation. */
   close(): Promise<void>;
 }

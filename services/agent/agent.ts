@@ -167,8 +167,7 @@ class RunningAgent implements Agent {
     const delayMs = Math.min(this.#config.drainDelayMs, deadlineMs);
     this.#isDraining = true;
     this.#beat();
-    if (delayMs > 0) await this.#pause(delayMs);
-    await this.#deps.plane.drain(deadlineMs - delayMs);
+    await this.#deps.plane.drain(deadlineMs, delayMs);
   }
 
   async close(): Promise<void> {

@@ -48,7 +48,7 @@ export const createWeirPlane = (options: WeirPlaneOptions): NodePlane => {
     capabilities: plane.capabilities,
     activate: (view) => plane.activate(view),
     samples: () => plane.samples(),
-    drain: (deadlineMs) => plane.drain(deadlineMs),
+    drain: (deadlineMs, acceptMs) => plane.drain(deadlineMs, acceptMs),
     addresses: () => plane.addresses(),
     stats: () => plane.stats(),
     close: async () => {

@@ -9,7 +9,8 @@ export interface FakePlane extends DataPlane {
   readonly attempts: number;
   /** From now on `activate` throws this, until it is undefined again. */
   refuse: string | undefined;
-  readonly drained: number[];
+  /** Deadline, and how long new connections are taken. */
+  readonly drained: (readonly [deadlineMs: number, acceptMs: number | undefined])[];
   sample(facts: SampleFacts): void;
 }
 
@@ -17,7 +18,7 @@ export interface FakePlane extends DataPlane {
 export const createFakePlane = (journal: string[] = []): FakePlane => {
   const samples = new Queue<SampleFacts>();
   const views: PlaneView[] = [];
-  const drained: number[] = [];
+  const drained: FakePlane['drained'] = [];
   let attempts = 0;
   return {
     capabilities: new Set(['http', 'split']),
@@ -35,7 +36,7 @@ export const createFakePlane = (journal: string[] = []): FakePlane => {
     },
     samples: () => samples,
     sample: (facts) => samples.push(facts),
-    drain: async (deadlineMs) => void drained.push(deadlineMs),
+    drain: async (deadlineMs, acceptMs) => void drained.push([deadlineMs, acceptMs]),
     close: async () => samples.close(),
   };
 };
