@@ -25,6 +25,8 @@ const drainSamples = async (): Promise<void> => {
 };
 void drainSamples();
 
+process.on('SIGUSR2', () => globalThis.gc?.());
+
 process.on('SIGTERM', () => {
   void plane.close().then(() => process.exit(0));
 });

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { backend as backendConfig } from './proxy-configs.ts';
+import { proxyEnvironment } from './proxy-environment.ts';
 import { generate, type Load, measure, type Round, summary } from './proxy-measure.ts';
 import { freePorts, waitForPort } from './proxy-ports.ts';
 import { type Work, worksIn } from './proxy-works.ts';
@@ -54,12 +55,7 @@ const started: ChildProcess[] = [];
 const start = (core: string, command: string, ...args: string[]): number => {
   const child = spawn('taskset', ['-c', core, command, ...args], {
     stdio: ['ignore', 'ignore', 'inherit'],
-    env: {
-      ...process.env,
-      PATH: `${process.env['PATH']}:/usr/sbin`,
-      // As every process of Weir runs: the TypeScript is stripped once.
-      NODE_COMPILE_CACHE: join(import.meta.dirname, '../../node_modules/.cache/weir'),
-    },
+    env: proxyEnvironment,
   });
   started.push(child);
   return child.pid ?? 0;
