@@ -11,6 +11,8 @@ export interface AccessEntry {
   readonly path: string;
   /** 499: the caller went away before the answer. */
   readonly status: number;
+  /** Undefined for what is no call of gRPC. */
+  readonly grpcStatus?: number | undefined;
   /** Envoy's response flag, `-` if all went well. */
   readonly flag: string;
   /** Rule id; empty when no route matched. */

@@ -29,6 +29,9 @@ const pipeline = [
 /** Enforced here. */
 const plane = [
   'http',
+  'http2',
+  'grpc',
+  'upstream-http2',
   'tls',
   'tls-passthrough',
   'tcp',
@@ -45,6 +48,7 @@ const plane = [
   'balancer-ring-hash',
   'balancer-maglev',
   'slow-start',
+  'locality',
   'connection-pool',
   'outlier-detection',
   'outlier-ratio',

@@ -11,6 +11,8 @@ export interface Outcome {
   readonly version: string;
   readonly source: string;
   readonly status: number;
+  /** Beside what `status` says: gRPC has its own. */
+  readonly isServerFault?: boolean | undefined;
   /** Envoy's response flag; empty if all went well. */
   readonly flag: string;
   readonly latencyMs: number;
@@ -57,7 +59,7 @@ class Cell {
   add(outcome: Outcome): void {
     const { status, flag, latencyMs } = outcome;
     this.requests++;
-    if (status >= 500) this.errors++;
+    if (status >= 500 || outcome.isServerFault === true) this.errors++;
     this.statuses.set(status, (this.statuses.get(status) ?? 0) + 1);
     if (flag !== '') this.flags.set(flag, (this.flags.get(flag) ?? 0) + 1);
     if (latencyMs <= 0) this.zero++;

@@ -31,6 +31,7 @@ const accessLine = (entry: AccessEntry): Readonly<Record<string, unknown>> => ({
   host: entry.host,
   path: entry.path,
   status: entry.status,
+  grpcStatus: entry.grpcStatus,
   flags: entry.flag,
   route: entry.rule,
   service: entry.service,

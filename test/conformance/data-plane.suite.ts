@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Feature } from '#engine/model/features.ts';
 import type { Rule, Snapshot, Upstream } from '#engine/model/snapshot.ts';
 import type { PlaneView, SampleFacts } from '#engine/ports/data-plane.ts';
+import { http2Cases } from './data-plane-http2.ts';
 import {
   type Answer,
   type Call,
@@ -254,6 +255,25 @@ export const dataPlaneSuite = (name: string, create: () => Promise<PlaneUnderTes
           meta: { version: '1.0' },
         });
         expect(Number(answer.headers['content-length'])).toBe(answer.text.length);
+      });
+    });
+
+    describe('protocols', () => {
+      http2Cases({
+        can,
+        serve: (action, service) =>
+          serve(
+            [
+              ruleFor(
+                { action: forwardTo(A, action) },
+                { path: { type: 'segmentPrefix', value: '/' } },
+              ),
+            ],
+            {
+              upstreams: [service ?? upstreamAt(A, [a.port])],
+            },
+          ),
+        port: () => tested.portOf(POLICY_PORT),
       });
     });
 

@@ -34,8 +34,11 @@ export interface Downstream {
   schedule(at: number): void;
   /** The answer is complete; `closes` if only the end of the connection says so. */
   finish(closes: boolean): void;
-  /** The answer cannot be completed: the caller must not take it for whole. */
-  abort(): void;
+  /**
+   * The answer cannot be completed: the caller must not take it for whole. `lastWords`: trailers that say so, empty if there
+   * are none, for callers whom trailers reach for certain.
+   */
+  abort(lastWords: string): void;
   /** After a 101: both directions are raw from here on. */
   becomeRaw(): void;
   /** Raw mode: the upstream sends no more. */

@@ -4,6 +4,7 @@ import type { AccessEntry } from '../access.ts';
 import type { DownstreamRequest } from '../downstream/request-view.ts';
 import type { EndpointState } from '../upstream/endpoint.ts';
 import type { PlaneContext } from './context.ts';
+import type { GrpcCall } from './grpc.ts';
 
 /** An exchange that is over. */
 export interface Concluded {
@@ -17,6 +18,7 @@ export interface Concluded {
   readonly forward: Forward | undefined;
   readonly endpoint: EndpointState | undefined;
   readonly status: number;
+  readonly grpc: GrpcCall | undefined;
   readonly flag: string;
   readonly tries: number;
   readonly requestBytes: number;
@@ -32,6 +34,7 @@ export const recordExchange = (run: Concluded): void => {
     version: forward === undefined ? '' : forward.upstream.version,
     source: request.peerPrincipal ?? exchange?.principal ?? 'unknown',
     status: run.status,
+    isServerFault: run.grpc?.isServerFault,
     flag: run.flag,
     latencyMs,
     requestBytes: run.requestBytes,
@@ -54,6 +57,7 @@ const entryOf = (run: Concluded, durationMs: number): AccessEntry => {
     host: request.host,
     path: request.path,
     status: run.status,
+    grpcStatus: run.grpc?.code,
     flag: run.flag === '' ? '-' : run.flag,
     rule: exchange?.rule.id ?? '',
     service: forward?.upstream.service ?? '',

@@ -8,6 +8,14 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE', 
 
 export const isIdempotent = (method: string): boolean => IDEMPOTENT.has(method);
 
+const GRPC_CONDITIONS = [
+  ['cancelled', '1'],
+  ['deadline-exceeded', '4'],
+  ['resource-exhausted', '8'],
+  ['internal', '13'],
+  ['unavailable', '14'],
+] as const;
+
 interface Conditions {
   readonly connect: boolean;
   readonly reset: boolean;
@@ -28,8 +36,7 @@ const compile = (plan: RetryPlan): Conditions => {
   if (on.has('retriable-4xx')) statuses[409] = 1;
   for (const each of on) if (/^[1-5][0-9][0-9]$/.test(each)) statuses[Number(each)] = 1;
   const grpcStatuses = new Set<string>();
-  if (on.has('cancelled')) grpcStatuses.add('1');
-  if (on.has('unavailable')) grpcStatuses.add('14');
+  for (const [name, code] of GRPC_CONDITIONS) if (on.has(name)) grpcStatuses.add(code);
   return {
     connect: on.has('connect-failure') || on.has('5xx'),
     reset: on.has('reset') || on.has('5xx'),
@@ -54,13 +61,18 @@ export const retriesFailure = (plan: RetryPlan, failure: TryFailure, method: str
   return conditions.reset && isIdempotent(method);
 };
 
-export const retriesResponse = (plan: RetryPlan, head: ResponseHead, method: string): boolean => {
+/** `isRepeatable`: idempotent, or a call of gRPC, whose conditions policy names one by one. */
+export const retriesResponse = (
+  plan: RetryPlan,
+  head: ResponseHead,
+  isRepeatable: boolean,
+): boolean => {
+  if (!isRepeatable) return false;
   const conditions = conditionsOf(plan);
-  if (conditions.statuses[head.status] === 1) return isIdempotent(method);
+  if (conditions.statuses[head.status] === 1) return true;
   if (conditions.grpcStatuses.size === 0) return false;
   const grpcStatus = head.header('grpc-status');
-  if (grpcStatus === undefined || !conditions.grpcStatuses.has(grpcStatus)) return false;
-  return isIdempotent(method);
+  return grpcStatus !== undefined && conditions.grpcStatuses.has(grpcStatus);
 };
 
 /** Full jitter over a doubling pause, at most ten times the first. `retry` counts from 1. */

@@ -9,6 +9,7 @@ import type { ClientConnection } from '../upstream/client.ts';
 import type { ActiveView, PlaneContext } from './context.ts';
 import { informationalHead, localReply, switchingHead, trailerLines } from './downstream-head.ts';
 import { FAILURES, type TryFailure } from './failures.ts';
+import { GrpcCall } from './grpc.ts';
 import { Mirror, mayMirror } from './mirror.ts';
 import { type Concluded, recordExchange } from './record.ts';
 import { MAX_KEPT_BYTES } from './request-body.ts';
@@ -51,6 +52,7 @@ export class ExchangeRunner extends Tries implements RequestSink, Concluded {
 
   begin(): void {
     const { context, request } = this;
+    this.grpc = GrpcCall.of(request);
     if (request.listenerPlan.redirectToHttps && request.scheme === 'http')
       this.reply(httpsRedirect(request));
     else if (context.isOverloaded()) this.reply(overloaded);
@@ -71,8 +73,9 @@ export class ExchangeRunner extends Tries implements RequestSink, Concluded {
   }
 
   /** Weir's own answer. */
-  reply(reply: Respond): void {
+  reply(own: Respond): void {
     const { downstream, request } = this;
+    const reply = this.grpc?.reply(own) ?? own;
     this.exchange ??= reply.exchange;
     if (reply.flag !== '') this.flag = reply.flag;
     this.status = reply.status;
@@ -189,6 +192,7 @@ export class ExchangeRunner extends Tries implements RequestSink, Concluded {
   }
 
   onResponseEnd(trailers: FieldSection | undefined): void {
+    if (this.grpc?.isOpen) this.report(this.grpc.onEnd(trailers), this.headAt);
     this.endTry();
     const { response } = this;
     if (!response || this.phase === Phase.Done) return;
@@ -265,7 +269,7 @@ export class ExchangeRunner extends Tries implements RequestSink, Concluded {
     if (this.phase === Phase.Raw) this.finish(true);
     else if (this.downstream.hasWritten) {
       this.flag = flag;
-      this.breakOff();
+      this.breakOff(this.grpc?.lastWords(status, reason));
     } else {
       const reply = failure(status, reason, flag);
       this.reply(this.exchange ? { ...reply, exchange: this.exchange } : reply);
@@ -294,7 +298,8 @@ export class ExchangeRunner extends Tries implements RequestSink, Concluded {
     this.hashKey = outcome.hashKey;
     this.upstream = this.view.upstreams.get(outcome.upstream.id);
     if (outcome.mirror) this.mirror(outcome, outcome.mirror.id);
-    const { timeoutMs } = outcome.action;
+    const routeMs = outcome.action.timeoutMs;
+    const timeoutMs = this.grpc?.deadlineMs(routeMs, outcome.exchange.setHeaders) ?? routeMs;
     if (timeoutMs > 0) this.routeDueAt = this.startedAt + timeoutMs;
     if (outcome.delayMs > 0) {
       this.flag = 'DI';
@@ -334,8 +339,8 @@ export class ExchangeRunner extends Tries implements RequestSink, Concluded {
     else this.reply(failure(500, 'internal error', ''));
   }
 
-  private breakOff(): void {
-    this.downstream.abort();
+  private breakOff(lastWords = ''): void {
+    this.downstream.abort(lastWords);
     this.conclude();
   }
 

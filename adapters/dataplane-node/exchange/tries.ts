@@ -7,6 +7,7 @@ import type { EndpointState } from '../upstream/endpoint.ts';
 import type { PoolClient, UpstreamState } from '../upstream/upstream-state.ts';
 import type { PlaneContext } from './context.ts';
 import type { TryFailure } from './failures.ts';
+import type { GrpcCall } from './grpc.ts';
 import { MAX_KEPT_BYTES, RequestBody } from './request-body.ts';
 import { backoffMs, isIdempotent, retriesFailure, retriesResponse, retryAfterMs } from './retry.ts';
 
@@ -37,6 +38,8 @@ export abstract class Tries implements PoolClient {
   /** Envoy's response flag. */
   flag = '';
   tries = 0;
+  /** Set when the request is one. */
+  grpc: GrpcCall | undefined;
   requestBytes = 0;
 
   protected phase: number = Phase.Deciding;
@@ -47,6 +50,8 @@ export abstract class Tries implements PoolClient {
   protected tryDueAt = NEVER;
   protected pauseDueAt = NEVER;
   private tryStartedAt: number;
+  /** When a gRPC answer began whose status is still to come. */
+  protected headAt = 0;
   private isTrying = false;
   private isReused = false;
   /** The body is worth keeping. */
@@ -86,9 +91,11 @@ export abstract class Tries implements PoolClient {
   }
 
   onResponseHead(head: ResponseHead): void {
-    this.report(head.status);
+    const status = this.grpc ? this.grpc.onHead(head) : head.status;
+    if (status !== undefined) this.report(status);
+    else this.headAt = this.context.clock.monotonic();
     const plan = this.forward?.action.retry;
-    if (plan && retriesResponse(plan, head, this.method)) {
+    if (plan && retriesResponse(plan, head, this.grpc !== undefined || isIdempotent(this.method))) {
       const waitMs = retryAfterMs(head);
       if (this.mayRetry(waitMs)) {
         this.connection?.discard();
@@ -132,14 +139,11 @@ export abstract class Tries implements PoolClient {
   protected onTryFailure(failure: TryFailure): void {
     if (this.phase === Phase.Done) return;
     if (this.phase >= Phase.Responding) {
+      if (this.grpc?.isOpen) this.report(0, this.headAt);
       this.endBadly(failure);
       return;
     }
-    // The endpoint had closed the idle connection before it could see the request, or says that it has not looked at it.
-    const isStale =
-      !this.wantsFresh &&
-      (failure === 'refused' ||
-        (failure === 'reset' && this.isReused && isIdempotent(this.method)));
+    const isStale = this.isUnseen(failure);
     if (!isStale) this.report(0);
     this.abandonTry();
     if (isStale && this.canRepeat) {
@@ -154,16 +158,26 @@ export abstract class Tries implements PoolClient {
     else this.endBadly(failure);
   }
 
+  /** The endpoint had closed the idle connection before it could see the request, or says that it has not looked at it. */
+  private isUnseen(failure: TryFailure): boolean {
+    if (this.wantsFresh) return false;
+    return (
+      failure === 'refused' || (failure === 'reset' && this.isReused && isIdempotent(this.method))
+    );
+  }
+
   /** The caller's time is up, and the endpoint had its chance. */
   protected runOut(): void {
     if (this.phase === Phase.Waiting) this.report(0);
     this.endBadly('timeout');
   }
 
-  protected report(status: number): void {
+  /** `answeredAt`: a stream counts as fast as its first byte. */
+  protected report(status: number, answeredAt?: number): void {
     if (!this.endpoint || !this.upstream || !this.isTrying) return;
     const now = this.context.clock.monotonic();
-    this.upstream.report({ endpoint: this.endpoint, status, now }, now - this.tryStartedAt);
+    const latencyMs = (answeredAt ?? now) - this.tryStartedAt;
+    this.upstream.report({ endpoint: this.endpoint, status, now }, latencyMs);
   }
 
   protected abandonTry(): void {

@@ -13,6 +13,7 @@ import type { FieldSection } from '../http1/field-section.ts';
 import { type Refusal, RequestHead, refusals } from '../http1/request-head.ts';
 import {
   type FieldList,
+  isOpenEnded,
   isSound,
   requestText,
   trailerFields,
@@ -56,7 +57,10 @@ export class CallerStream extends Deadline implements Downstream {
   /** Written, but not on its way yet: it may turn out to be the whole answer. */
   private heldHead = '';
   private held: Buffer[] = [];
+  private takesTrailers = false;
   private trailers = '';
+  /** Bytes of a finished answer that wait for the caller. */
+  private leaving = 0;
 
   constructor(stream: ServerHttp2Stream, session: StreamHome, isEnded: boolean) {
     super();
@@ -89,7 +93,9 @@ export class CallerStream extends Deadline implements Downstream {
   }
 
   onDue(now: number): void {
-    this.runner?.onDue(now);
+    if (this.runner) this.runner.onDue(now);
+    else if (this.stream.bufferSize < this.leaving) this.watchLeaving();
+    else this.stream.destroy(cutOff);
   }
 
   // What the exchange asks for.
@@ -105,11 +111,12 @@ export class CallerStream extends Deadline implements Downstream {
   writeHead(text: string): void {
     this.hasWritten = true;
     this.heldHead = text;
+    this.takesTrailers = isOpenEnded(text);
   }
 
   writeInformational(text: string): void {
     if (this.isGone) return;
-    const { list } = writtenResponse(text);
+    const list = writtenResponse(text);
     const fields: Record<string, string | string[]> = {};
     for (let i = 0; i < list.length; i += 2) {
       const name = list[i] as string;
@@ -160,29 +167,45 @@ export class CallerStream extends Deadline implements Downstream {
 
   finish(): void {
     this.runner = undefined;
-    this.session.context.deadlines.arm(this, Number.POSITIVE_INFINITY);
     const { stream } = this;
     if (this.isGone) return;
     if (!this.isRequestDone) {
       // The rest of the request body means nothing any more.
-      stream.once('finish', () => stream.close(constants.NGHTTP2_NO_ERROR));
       stream.resume();
+      if (!this.takesTrailers) stream.once('finish', () => this.resetSoon());
     }
     const isWhole = this.heldHead !== '' && this.held.length === 0 && this.trailers === '';
     this.sendHead(isWhole);
-    if (isWhole) return;
     if (this.held.length > 0) stream.end(this.takeHeld());
-    else stream.end();
+    else if (!isWhole) stream.end();
+    this.watchLeaving();
   }
 
-  abort(): void {
+  /** A reset overtakes what has not left yet. */
+  private resetSoon(): void {
+    setImmediate(() => this.stream.close(constants.NGHTTP2_NO_ERROR));
+  }
+
+  /** The answer is made, but it is for the caller to take it. */
+  private watchLeaving(): void {
+    const { deadlines } = this.session.context;
+    const { bodyStallTimeoutMs } = this.request.listenerPlan.limits;
+    this.leaving = this.stream.bufferSize;
+    deadlines.arm(this, deadlines.now + (bodyStallTimeoutMs || Number.POSITIVE_INFINITY));
+  }
+
+  abort(lastWords: string): void {
     this.runner = undefined;
-    this.stream.destroy(cutOff);
+    if (lastWords === '' || !this.takesTrailers) this.stream.destroy(cutOff);
+    else {
+      this.trailers = lastWords;
+      this.finish();
+    }
   }
 
   /** Streams never switch to another protocol. */
   becomeRaw(): void {
-    this.abort();
+    this.abort('');
   }
 
   endRaw(): void {}
@@ -270,12 +293,15 @@ export class CallerStream extends Deadline implements Downstream {
 
   private sendHead(isWhole: boolean): void {
     if (this.heldHead === '') return;
-    const { list, isOpenEnded } = writtenResponse(this.heldHead);
+    const list = writtenResponse(this.heldHead);
     this.heldHead = '';
     const { stream } = this;
-    if (isWhole) stream.respond(list, headAlone);
-    else if (isOpenEnded) {
-      stream.on('wantTrailers', () => stream.sendTrailers(trailerFields(this.trailers)));
+    if (isWhole) stream.respond(withoutEmptyLength(list), headAlone);
+    else if (this.takesTrailers) {
+      stream.on('wantTrailers', () => {
+        stream.sendTrailers(trailerFields(this.trailers));
+        if (!this.isRequestDone) setImmediate(() => this.resetSoon());
+      });
       stream.respond(list, trailersFollow);
     } else stream.respond(list, bodyFollows);
   }
@@ -286,3 +312,10 @@ export class CallerStream extends Deadline implements Downstream {
     return held.length === 1 ? (held[0] as Buffer) : Buffer.concat(held);
   }
 }
+
+/** The end of the stream says it, and trailers-only answers of gRPC have no length. */
+const withoutEmptyLength = (list: string[]): string[] => {
+  const at = list.indexOf('content-length');
+  if (at % 2 === 0 && list[at + 1] === '0') list.splice(at, 2);
+  return list;
+};

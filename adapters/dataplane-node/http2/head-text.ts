@@ -125,29 +125,25 @@ export const trailersOf = (list: FieldList): FieldSection | undefined => {
   return list.length === 0 || isSound(head, section) ? section : undefined;
 };
 
-/** A head written by this proxy, taken apart for HTTP/2. */
-export interface WrittenHead {
-  /** Status, or method and target, as pseudo fields; then the fields. */
-  readonly list: string[];
-  /** The body has no declared length; trailers may follow it. */
-  readonly isOpenEnded: boolean;
-}
-
-export const writtenResponse = (text: string): WrittenHead =>
+/** A head written by this proxy, taken apart for HTTP/2: pseudo fields, then the fields. */
+export const writtenResponse = (text: string): string[] =>
   takeApart(text, [':status', text.slice(9, 12)]);
 
-/** The caller wants to speak something else than HTTP afterwards, which a stream cannot. */
-export const switchesProtocol = (text: string): boolean => text.includes('\r\nupgrade: ');
-
-export const writtenRequest = (text: string, scheme: 'http' | 'https'): WrittenHead => {
+export const writtenRequest = (text: string, scheme: 'http' | 'https'): string[] => {
   const methodEnd = text.indexOf(' ');
   const pathEnd = text.indexOf(' ', methodEnd + 1);
   const path = text.slice(methodEnd + 1, pathEnd);
   return takeApart(text, [':method', text.slice(0, methodEnd), ':scheme', scheme, ':path', path]);
 };
 
-const takeApart = (text: string, list: string[]): WrittenHead => {
-  let isOpenEnded = false;
+/** The body has no declared length; trailers may follow it. */
+export const isOpenEnded = (text: string): boolean =>
+  text.includes('\r\ntransfer-encoding: chunked\r\n');
+
+/** The caller wants to speak something else than HTTP afterwards, which a stream cannot. */
+export const switchesProtocol = (text: string): boolean => text.includes('\r\nupgrade: ');
+
+const takeApart = (text: string, list: string[]): string[] => {
   let at = text.indexOf('\r\n') + 2;
   while (text.charCodeAt(at) !== CR) {
     const colon = text.indexOf(':', at);
@@ -155,11 +151,10 @@ const takeApart = (text: string, list: string[]): WrittenHead => {
     const name = text.slice(at, colon).toLowerCase();
     const value = text.slice(colon + 2, end);
     at = end + 2;
-    if (name === 'transfer-encoding') isOpenEnded = true;
-    else if (name === 'host') list.push(':authority', value);
+    if (name === 'host') list.push(':authority', value);
     else if (!CONNECTION_SPECIFIC.has(name)) list.push(name, value);
   }
-  return { list, isOpenEnded };
+  return list;
 };
 
 /** Field lines written by this proxy as Node takes trailers. */

@@ -5,6 +5,7 @@ import { ResponseHead } from '../http1/response-head.ts';
 import type { ClientConnection, UpstreamClient, UpstreamFailure } from '../upstream/client.ts';
 import {
   type FieldList,
+  isOpenEnded,
   isSound,
   responseText,
   switchesProtocol,
@@ -215,10 +216,10 @@ export class UpstreamStream implements ClientConnection {
       this.fail('protocol');
       return false;
     }
-    const { list, isOpenEnded } = writtenRequest(text, this.owner.scheme);
+    const list = writtenRequest(text, this.owner.scheme);
     // Calls of gRPC have no trailers of their own, and waiting for some costs a frame.
     const waitForTrailers =
-      isOpenEnded && !isWhole && !text.includes('\r\ncontent-type: application/grpc');
+      isOpenEnded(text) && !isWhole && !text.includes('\r\ncontent-type: application/grpc');
     const stream = this.owner.request(list, { endStream: isWhole, waitForTrailers });
     this.stream = stream;
     this.isRequestSent = isWhole;

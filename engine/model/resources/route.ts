@@ -127,6 +127,9 @@ const retryConditions = [
   'retriable-4xx',
   'unavailable',
   'cancelled',
+  'deadline-exceeded',
+  'internal',
+  'resource-exhausted',
 ] as const;
 
 /** Istio's meaning: `attempts` are tries after the first. */

@@ -66,6 +66,17 @@ describe('a caller with HTTP/2', () => {
     expect(answer.text.length).toBe(body.length);
   });
 
+  it('gets a whole answer that comes before its request has ended', async () => {
+    const body = 'x'.repeat(500_000);
+    const server = await fixedUpstream(ok(body));
+    const { port } = await startPlane(viewOf([upstream([server.port])]));
+    const stream = connect(port).request({ ':method': 'POST', ':path': '/' });
+    stream.write('more to come');
+    const answer = await answerOf(stream);
+    expect(answer).toMatchObject({ status: 200, code: 0 });
+    expect(answer.text.length).toBe(body.length);
+  });
+
   it.each(['HEAD', 'GET'])('gets an answer without body to %s', async (method) => {
     const server = await fixedUpstream('HTTP/1.1 304 Not Modified\r\netag: "1"\r\n\r\n');
     const { port } = await startPlane(viewOf([upstream([server.port])]));
