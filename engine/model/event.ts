@@ -22,6 +22,7 @@ export const eventTypes = [
   'rollout.waiting',
   'rollout.approved',
   'rollout.rejected',
+  'rollout.regressed',
   'rollout.failed',
   'breaker.opened',
   'breaker.halfOpened',

@@ -11,6 +11,13 @@ import {
   startAnalysis,
 } from '#engine/analysis/analysis.ts';
 import {
+  judgeWatch,
+  observeWatch,
+  readWatchState,
+  startWatch,
+  type WatchState,
+} from '#engine/analysis/watch.ts';
+import {
   advanceRollout,
   idleRollout,
   type RolloutEffect,
@@ -23,6 +30,7 @@ import {
   judgeFacts,
   readRolloutState,
 } from '#engine/machines/rollout-state.ts';
+import { timeOf } from '#engine/machines/rollout-types.ts';
 import { EngineError } from '#engine/model/errors.ts';
 import type { MetricReading } from '#engine/model/metric-plan.ts';
 import type { RolloutPlan } from '#engine/model/rollout-plan.ts';
@@ -39,6 +47,8 @@ export interface RolloutRecord {
   readonly v: 1;
   readonly machine: RolloutState;
   readonly analysis: AnalysisState | undefined;
+  /** Of a promoted version, until its watch is over. */
+  readonly watch?: WatchState | undefined;
   /** Versions that were tried or had served; only others start a rollout by themselves. */
   readonly seen: readonly string[];
   /** Grows with every transition that said something; names its events. */
@@ -54,6 +64,8 @@ export interface RolloutRunDeps {
   /** Not waited for; the answer comes as an event. */
   readonly ask: (id: string, question: Question) => void;
   readonly learnt: (service: string) => BaselineState | undefined;
+  /** Whether anybody serves this version of the rollout's service. */
+  readonly isServed: (id: string, version: string) => boolean;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
@@ -123,8 +135,10 @@ export class RolloutRun {
   }
 
   observe(sample: Sample): void {
-    const { analysis, machine } = this.#record;
-    if (this.#broken !== undefined || !analysis || !isActive(machine)) return;
+    const { analysis, machine, watch } = this.#record;
+    if (this.#broken !== undefined) return;
+    if (watch) this.#record = { ...this.#record, watch: observeWatch(watch, sample) };
+    if (!analysis || !isActive(machine)) return;
     this.#record = { ...this.#record, analysis: observe(analysis, sample) };
   }
 
@@ -141,6 +155,7 @@ export class RolloutRun {
       await this.#saySoon();
       const { analysis, machine } = this.#record;
       await this.#advance({ type: 'tick', nowMs });
+      await this.#watch(nowMs);
       if (!analysis || !isActive(machine)) return;
       const [judged, verdict] = judge(analysis, judgeFacts(machine, nowMs));
       if (this.#record.analysis === analysis) this.#record = { ...this.#record, analysis: judged };
@@ -157,6 +172,42 @@ export class RolloutRun {
     });
   }
 
+  /** The promoted version is held against what was recorded, for as long as nothing and nobody has decided otherwise. */
+  async #watch(nowMs: number): Promise<void> {
+    const { watch, machine } = this.#record;
+    if (!watch) return;
+    const { phase, context } = machine;
+    const isOver = phase !== 'succeeded' || nowMs >= context.watchUntilMs;
+    const [judged, why] = isOver ? [undefined] : judgeWatch(watch, nowMs);
+    if (why === undefined) {
+      this.#record = { ...this.#record, watch: judged };
+      await this.#deps.save(this.id, this.#record);
+      return;
+    }
+    // Traffic for a version that nobody serves would be worse than any regression: then a person has to know.
+    const isBackServed = this.#deps.isServed(this.id, context.baseline);
+    this.#record = { ...this.#record, watch: undefined };
+    if (isBackServed) await this.#advance({ type: 'regressed', why, nowMs });
+    else await this.#tellRegressed(why);
+  }
+
+  async #tellRegressed(why: string): Promise<void> {
+    const { machine } = this.#record;
+    const { baseline, canary } = machine.context;
+    const reason = `worse after the promotion, and ${baseline} is not running any more: ${why}`;
+    const data = { rollout: this.id, service: this.#plan.service, baseline, canary, reason };
+    const next: RolloutRecord = {
+      ...this.#record,
+      machine: { ...machine, context: { ...machine.context, reason } },
+      turn: this.#record.turn + 1,
+      pending: [{ type: 'event', event: 'rollout.regressed', data }],
+    };
+    await this.#deps.save(this.id, next);
+    this.#record = next;
+    await this.#saySoon();
+    await this.#deps.save(this.id, this.#record);
+  }
+
   async #advance(event: RolloutEvent): Promise<void> {
     const before = this.#record;
     const { state, effects, refused } = advanceRollout(before.machine, this.#plan, event);
@@ -169,6 +220,7 @@ export class RolloutRun {
       ...before,
       machine: state,
       analysis: this.#analysisAfter(effects, event) ?? before.analysis,
+      watch: this.#watchAfter(state, event),
       seen: seenAfter(before, state),
       turn: before.turn + (outgoing.length > 0 ? 1 : 0),
       pending: outgoing,
@@ -187,6 +239,14 @@ export class RolloutRun {
     await this.#deps.save(this.id, this.#record);
   }
 
+  #watchAfter({ phase, context }: RolloutState, event: RolloutEvent): WatchState | undefined {
+    const { machine, watch, analysis } = this.#record;
+    const nowMs = timeOf(event);
+    if (phase === machine.phase) return watch;
+    const isDue = phase === 'succeeded' && nowMs < context.watchUntilMs;
+    return isDue && analysis ? startWatch(analysis, nowMs) : undefined;
+  }
+
   #analysisAfter(
     effects: readonly RolloutEffect[],
     event: RolloutEvent,
@@ -194,7 +254,7 @@ export class RolloutRun {
     const start = effects.findLast((effect) => effect.type === 'startAnalysis');
     if (!start) return undefined;
     const { baseline, canary } = start;
-    const nowMs = event.type === 'verdict' ? event.verdict.atMs : event.nowMs;
+    const nowMs = timeOf(event);
     const learnt = this.#deps.learnt(this.#plan.service);
     const plan = { ...this.#plan, steps: judgedSteps(this.#plan) };
     return startAnalysis(plan, { baseline, canary }, nowMs, learnt);
@@ -224,7 +284,8 @@ export class RolloutRun {
       this.#broken = 'the evidence on record is not understood';
       return;
     }
-    this.#record = { ...(record as RolloutRecord), machine: machine.state, analysis };
+    const watch = readWatchState(record.watch);
+    this.#record = { ...(record as RolloutRecord), machine: machine.state, analysis, watch };
   }
 
   #alone<T>(work: () => Promise<T>): Promise<T> {

@@ -17,6 +17,7 @@ import type { MachineStore } from './machine-store.ts';
 import type { Metrics } from './metrics.ts';
 import type { Published } from './published.ts';
 import type { Ring } from './ring.ts';
+import { groupNews } from './rollout-groups.ts';
 import { callHook, keyOf, type Question, tellEventHooks } from './rollout-hooks.ts';
 import { type Outgoing, type RolloutRecord, RolloutRun } from './rollout-run.ts';
 import type { Time } from './time.ts';
@@ -127,7 +128,19 @@ export class Rollouts {
         }),
       ),
     );
+    await this.#tellGroups(nowMs);
     await this.#saveBaselines();
+  }
+
+  /** The members of a group are promoted together, and rolled back together. */
+  async #tellGroups(nowMs: number): Promise<void> {
+    const members = [...this.#runs.values()]
+      .filter(({ broken }) => broken === undefined)
+      .map(({ id, plan, record: { machine } }) => ({ id, group: plan.group, machine }));
+    for (const { id, event } of groupNews(members, nowMs)) {
+      const run = this.#runs.get(id);
+      if (run) await this.#guarded(run, () => run.handle(event));
+    }
   }
 
   run(id: string): RolloutRun {
@@ -154,6 +167,7 @@ export class Rollouts {
       save: (id, record) => this.#save(id, record),
       say: (_id, effect, key) => this.#say(run, effect, key),
       ask: (_id, question) => this.#ask(run, question),
+      isServed: (_id, version) => this.announced(run.plan.service).has(version),
       learnt: (service) => this.#baselines.get(service),
       now: () => this.#deps.time.now(),
     });

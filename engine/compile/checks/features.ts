@@ -97,6 +97,7 @@ export const engineFeatures: ReadonlySet<Feature> = new Set<Feature>([
   'rollout-blue-green',
   'rollout-ab',
   'rollout-mirror',
+  'rollout-group',
   'rollout-metrics',
 ]);
 
@@ -106,5 +107,4 @@ export const notCompiled: ReadonlySet<Feature> = new Set<Feature>([
   'oidc',
   'peer-mtls',
   'plugin',
-  'rollout-group',
 ]);

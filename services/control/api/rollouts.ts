@@ -155,6 +155,7 @@ const onRecord = async ({ machines, ring }: RolloutApiDeps): Promise<RolloutRun[
         say: nothing,
         ask: () => {},
         learnt: () => undefined,
+        isServed: () => false,
         now: () => 0,
       }),
   );

@@ -5,7 +5,14 @@ import { type Feature, features } from '#engine/model/features.ts';
 import type { Scope } from '#engine/model/scope.ts';
 import type { Snapshot } from '#engine/model/snapshot.ts';
 import { streams, subjects as subjectsOf } from '#engine/model/subjects.ts';
-import type { Ack, EndpointSeries, Heartbeat, Sample, Series, Workload } from '#engine/model/telemetry.ts';
+import type {
+  Ack,
+  EndpointSeries,
+  Heartbeat,
+  Sample,
+  Series,
+  Workload,
+} from '#engine/model/telemetry.ts';
 import type { Broker } from '#engine/ports/bus.ts';
 import type { LogReader } from '#engine/ports/log.ts';
 import type { Verifier } from '#engine/ports/signer.ts';
@@ -39,6 +46,10 @@ export class FakeAgent {
   constructor(options: FakeAgentOptions) {
     this.#options = options;
     this.#state = initialAgent('default', options.scope);
+  }
+
+  get name(): string {
+    return this.#options.agent;
   }
 
   get state(): AgentState {

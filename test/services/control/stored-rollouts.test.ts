@@ -15,6 +15,7 @@ const deps = {
   say: async () => {},
   ask: () => {},
   learnt: () => undefined,
+  isServed: () => true,
   now: () => 1_800_000_100_000,
 };
 const ofService = { ...plan, steps: [10, 50] };
