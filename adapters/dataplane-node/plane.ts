@@ -25,6 +25,8 @@ export interface NodePlaneOptions {
   readonly reporter: Sample['reporter'];
   /** Name of this agent: by it control elects who probes an endpoint. */
   readonly agent?: string;
+  /** Where it stands, as region/zone: endpoints nearby are preferred. */
+  readonly locality?: string | undefined;
   readonly clock?: Clock;
   readonly random?: Random;
   /** Policy port to real port, 0 for any free one. A port that is not in it is bound as policy says. */
@@ -115,6 +117,7 @@ class Plane implements NodePlane {
       monotonic: () => clock.monotonic(),
       random,
       log,
+      locality: options.locality,
       onNews: () => this.counts.hasten(),
     });
     this.context = {

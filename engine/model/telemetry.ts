@@ -119,6 +119,8 @@ export interface Workload {
   readonly namespace: string;
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** Where its endpoints stand, as region/zone. */
+  readonly locality?: string;
   readonly endpoints: readonly { readonly address: string; readonly port: number }[];
 }
 

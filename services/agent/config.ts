@@ -4,6 +4,7 @@ import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { createVerifier } from '#adapters/signer-ed25519/signer.ts';
 import { EngineError } from '#engine/model/errors.ts';
+import { isLocality } from '#engine/model/locality.ts';
 import { subjectToken } from '#engine/model/subjects.ts';
 import type { Verifier } from '#engine/ports/signer.ts';
 
@@ -26,6 +27,8 @@ export interface ProcessConfig {
   readonly trustedKeysFile: string;
   readonly admin: Address;
   readonly agent: string;
+  /** Where it runs, as region/zone; absent: nobody knows. */
+  readonly locality?: string | undefined;
   readonly stateFolder: string;
   readonly drainTimeoutMs: number;
   readonly drainDelayMs: number;
@@ -52,6 +55,7 @@ export const parseProcessConfig = (env: Environment, defaultAgent: string): Proc
     ),
     admin: addressOf(env, 'WEIR_ADMIN_ADDRESS', '127.0.0.1:0'),
     agent,
+    locality: localityOf(env),
     stateFolder: join(home, 'agents', subjectToken(agent)),
     drainTimeoutMs: secondsOf(env, 'WEIR_DRAIN_TIMEOUT', 30) * 1000,
     drainDelayMs: secondsOf(env, 'WEIR_DRAIN_DELAY', 0.5) * 1000,
@@ -62,7 +66,7 @@ export const parseProcessConfig = (env: Environment, defaultAgent: string): Proc
 
 /** What the presets need of it once keys and credentials are read. */
 export type PresetConfig = Pick<ProcessConfig, 'agent' | 'mesh' | 'admin' | 'drainDelayMs'> &
-  Partial<Pick<ProcessConfig, 'accessLog' | 'traces'>>;
+  Partial<Pick<ProcessConfig, 'accessLog' | 'traces' | 'locality'>>;
 
 export const invalid = (sentence: string, cause?: unknown): EngineError =>
   new EngineError('ERR_CONFIG_INVALID', sentence, { source: 'caller', cause });
@@ -83,6 +87,14 @@ const nameOf = (env: Environment, name: string, fallback: string): string => {
   if (!/^[A-Za-z0-9_-]+$/.test(value))
     throw invalid(`${name} may have letters, digits, "-" and "_" only, not "${value}".`);
   return value;
+};
+
+/** `eu-west/a`, or a region only. */
+const localityOf = (env: Environment): string | undefined => {
+  const text = valueOf(env, 'WEIR_LOCALITY');
+  if (text !== undefined && !isLocality(text))
+    throw invalid(`WEIR_LOCALITY must be region/zone, as in eu-west/a, not "${text}".`);
+  return text;
 };
 
 /** `127.0.0.1:7400`, `[::1]:7400`, `localhost:7400`. */

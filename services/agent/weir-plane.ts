@@ -13,6 +13,7 @@ export interface WeirPlaneOptions {
   readonly clock: Clock;
   readonly reporter: Sample['reporter'];
   readonly agent: string;
+  readonly locality?: string | undefined;
   readonly listenPorts?: ReadonlyMap<number, number>;
   readonly files?: (path: string) => string | undefined;
   readonly onUnknownKey?: (issuer: string) => void;

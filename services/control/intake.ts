@@ -49,6 +49,7 @@ const heartbeat = Compile(
         namespace: name(),
         name: name(),
         labels: Type.Record(Type.String(), Type.String()),
+        locality: Type.Optional(text(253)),
         endpoints: Type.Array(
           Type.Object({
             address: name(),

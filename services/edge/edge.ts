@@ -30,6 +30,7 @@ export const startEdge = async (
     clock: deps.time,
     reporter: 'source',
     agent: config.agent,
+    locality: config.locality,
     listenPorts: config.listenPorts,
     log: deps.log,
     onUnknownKey: (issuer) => unknownKeys.note(issuer),

@@ -42,7 +42,7 @@ export const startSidecar = async (
     ...(deps.files ? { files: deps.files } : {}),
     ...(onAccess ? { onAccess } : {}),
   });
-  const { namespace, workload: name, labels } = config;
+  const { namespace, workload: name, labels, locality } = config;
   let isAppUp = false;
   const look = async (): Promise<void> => {
     const wasUp = isAppUp;
@@ -56,7 +56,8 @@ export const startSidecar = async (
   // Announced without endpoints until they can be called: control then knows what to compile, and nobody is sent here.
   const workload = (): Workload => {
     const at = isAppUp ? inbound() : undefined;
-    return { namespace, name, labels, endpoints: at ? [{ address: at.host, port: at.port }] : [] };
+    const endpoints = at ? [{ address: at.host, port: at.port }] : [];
+    return { namespace, name, labels, endpoints, ...(locality && { locality }) };
   };
   let agent: Agent | undefined;
   await look();

@@ -190,7 +190,7 @@ export class Tunnel extends Deadline implements StreamReader, CallerConnection, 
     const { upstream, endpoint } = this;
     this.reportTry(0);
     this.letGo();
-    const isWorthIt = this.tries < MAX_TRIES && (upstream?.set.size ?? 0) > 1;
+    const isWorthIt = this.tries < MAX_TRIES && (upstream?.choices.size ?? 0) > 1;
     if (isWorthIt) this.tryOnce(endpoint);
     else this.refuse('UF');
   }

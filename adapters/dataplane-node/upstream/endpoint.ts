@@ -13,6 +13,8 @@ export class EndpointState {
   /** `address:port` */
   readonly name: string;
   weight: number;
+  /** `region/zone`, where it is known. */
+  locality: string | undefined;
   /** Requests under way. */
   active = 0;
   /** Newest last. */
@@ -38,7 +40,14 @@ export class EndpointState {
     this.port = endpoint.port;
     this.name = endpointName(endpoint);
     this.weight = endpoint.weight;
+    this.locality = endpoint.locality;
     this.since = now;
+  }
+
+  /** What policy says of it now; the address is the same. */
+  update({ weight, locality }: UpstreamEndpoint): void {
+    this.weight = weight;
+    this.locality = locality;
   }
 
   /** By this agent's own experience. */

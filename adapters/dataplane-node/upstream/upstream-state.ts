@@ -5,9 +5,8 @@ import { endpointId, endpointName } from '#engine/model/endpoint.ts';
 import type { Upstream } from '#engine/model/snapshot.ts';
 import type { EndpointSeries } from '#engine/model/telemetry.ts';
 import type { Random } from '#engine/ports/clock.ts';
-import type { Balancer, PickFacts } from '../balancer/balancer.ts';
-import { createBalancer } from '../balancer/create-balancer.ts';
-import { EndpointSet } from '../balancer/endpoint-set.ts';
+import type { PickFacts } from '../balancer/balancer.ts';
+import { Choices } from '../balancer/choices.ts';
 import type { Deadline, Deadlines } from '../deadlines.ts';
 import { SessionPool } from '../http2/session-pool.ts';
 import type { ClientConnection, UpstreamClient } from './client.ts';
@@ -34,6 +33,8 @@ export interface UpstreamDeps {
   readonly monotonic: () => number;
   readonly random: Random;
   readonly log: (message: string, error?: unknown) => void;
+  /** Where this agent stands, as region/zone. */
+  readonly locality?: string | undefined;
   /** An endpoint has failed that had not for long: the fleet should hear of it soon. */
   readonly onNews?: () => void;
 }
@@ -44,7 +45,7 @@ export class UpstreamState implements ConnectionOwner {
   /** Requests under way. */
   active = 0;
   connections = 0;
-  set: EndpointSet;
+  readonly choices: Choices;
   private readonly deps: UpstreamDeps;
   private readonly byName = new Map<string, EndpointState>();
   private readonly outliers: OutlierDetector;
@@ -52,7 +53,6 @@ export class UpstreamState implements ConnectionOwner {
   private readonly probes = new Probes();
   private readonly waiting: PoolClient[] = [];
   private readonly sessions = new SessionPool(this);
-  private balancer: Balancer;
   private tls: tls.ConnectionOptions | undefined;
   /** Connections made under an older identity are not used again. */
   private generation = 0;
@@ -62,10 +62,10 @@ export class UpstreamState implements ConnectionOwner {
     this.plan = plan;
     this.tls = tlsOptions;
     this.deps = deps;
-    this.balancer = createBalancer(plan.loadBalancing.policy, deps.random);
+    this.choices = new Choices(deps.random, deps.locality);
     this.outliers = new OutlierDetector(deps, () => this.refresh());
     this.health = new HealthChecker({ ...deps, onChange: () => this.refresh() });
-    this.set = this.list(plan);
+    this.list(plan);
   }
 
   get connectTimeoutMs(): number {
@@ -95,15 +95,13 @@ export class UpstreamState implements ConnectionOwner {
     if (previous === plan) return;
     this.plan = plan;
     this.isRetired = false;
-    if (previous.loadBalancing.policy !== plan.loadBalancing.policy)
-      this.balancer = createBalancer(plan.loadBalancing.policy, this.deps.random);
     if (JSON.stringify(previous.tls) !== JSON.stringify(plan.tls)) {
       this.generation++;
       this.sessions.leave();
       for (const endpoint of this.byName.values()) closeIdle(endpoint);
     }
     this.tls = tlsOptions;
-    this.set = this.list(plan);
+    this.list(plan);
   }
 
   /** No longer in the snapshot: what is under way ends in peace, nothing is kept for later. */
@@ -143,10 +141,9 @@ export class UpstreamState implements ConnectionOwner {
 
   /** An endpoint for a connection that is not the pool's; counted until `release`. */
   reserve(facts: PickFacts): EndpointState | Exclude<Acquired, 'started'> {
-    const { set } = this;
-    if (set.size === 0) return 'no-endpoint';
+    const endpoint = this.choices.pick(facts, this.deps.monotonic());
+    if (!endpoint) return 'no-endpoint';
     if (this.connections >= this.plan.pool.maxConnections) return 'overflow';
-    const endpoint = this.balancer.pick(set, facts, this.deps.monotonic());
     this.connections++;
     endpoint.active++;
     return endpoint;
@@ -158,12 +155,8 @@ export class UpstreamState implements ConnectionOwner {
   }
 
   private choose(client: PoolClient): EndpointState | undefined {
-    const { set } = this;
     const now = this.deps.monotonic();
-    const probe = this.probes.next(client.avoid !== undefined, now);
-    if (probe) return probe;
-    if (set.size <= 1) return set.endpoints[0];
-    return this.balancer.pick(set, client, now);
+    return this.probes.next(client.avoid !== undefined, now) ?? this.choices.pick(client, now);
   }
 
   /** The try is over, one way or the other. Once per `acquire` that started. */
@@ -255,7 +248,7 @@ export class UpstreamState implements ConnectionOwner {
       return;
     }
     const isOther = next.endpoint !== endpoint;
-    if (isOther && (next.hashKey !== undefined || !this.set.endpoints.includes(endpoint))) {
+    if (isOther && (next.hashKey !== undefined || !this.choices.has(endpoint))) {
       // It has to go to its own endpoint, or must not go here; this connection makes room for one there.
       this.waiting.unshift(next);
       connection.close();
@@ -287,13 +280,7 @@ export class UpstreamState implements ConnectionOwner {
     // The fleet's word is not taken for the last one that works here.
     const usable = allowed.length > 0 ? allowed : own;
     this.probes.set(listed.filter((each) => each.word === 'probing'));
-    const isPanic =
-      usable.length < listed.length &&
-      usable.length * 100 < listed.length * this.plan.panicThreshold;
-    this.set = new EndpointSet(isPanic ? listed : usable, {
-      isPanic,
-      slowStartMs: this.plan.loadBalancing.slowStartMs,
-    });
+    this.choices.update(this.plan, listed, new Set(usable));
   }
 
   /** A little less than the endpoint allows: a request must not cross its farewell. */
@@ -302,7 +289,7 @@ export class UpstreamState implements ConnectionOwner {
     return Math.min(own, Math.max(connection.keepAliveMs - 1000, 500));
   }
 
-  private list(plan: Upstream): EndpointSet {
+  private list(plan: Upstream): void {
     const names = new Set(plan.endpoints.map(endpointName));
     for (const [name, endpoint] of this.byName)
       if (!names.has(name)) {
@@ -313,13 +300,12 @@ export class UpstreamState implements ConnectionOwner {
       }
     for (const each of plan.endpoints) {
       const known = this.byName.get(endpointName(each));
-      if (known) known.weight = each.weight;
+      if (known) known.update(each);
       else this.byName.set(endpointName(each), new EndpointState(each, this.deps.monotonic()));
     }
     if (!plan.outlierDetection) this.outliers.close();
     this.health.update(plan, this.byName.values(), this.tls);
     this.refresh();
-    return this.set;
   }
 
   private begin(client: PoolClient, endpoint: EndpointState): void {

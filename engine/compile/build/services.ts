@@ -71,9 +71,12 @@ const endpointsOf = (
       add({ address, port: port ?? service.spec.port, weight, ...(locality && { locality }) });
   for (const workload of workloads)
     if (isSelected(service, workload) && versionOf(service, workload.labels) === version)
-      for (const { address, port } of workload.endpoints) add({ address, port, weight: 1 });
+      for (const { address, port } of workload.endpoints)
+        add({ address, port, weight: 1, ...placeOf(workload) });
   return [...found.values()].sort((a, b) => compareText(a.address, b.address) || a.port - b.port);
 };
+
+const placeOf = ({ locality }: Workload) => (locality === undefined ? {} : { locality });
 
 /** Everything but the endpoints. */
 export const upstreamSettings = (

@@ -1,5 +1,6 @@
 // Service: a destination, its versions and endpoints, and how to reach them.
 import Type from 'typebox';
+import { localityPattern } from '../locality.ts';
 import {
   about,
   duration,
@@ -21,8 +22,8 @@ const endpoint = strict({
   ),
   labels: about('Decide which version it belongs to.', Type.Optional(labels())),
   locality: about(
-    'Where it stands, as region/zone.',
-    Type.Optional(needs('locality', Type.String())),
+    'Where it stands, as region/zone. Agents prefer endpoints of their own zone, then of their region (WEIR_LOCALITY), if the Service has outlier detection or a health check.',
+    Type.Optional(needs('locality', Type.String({ pattern: localityPattern }))),
   ),
 });
 

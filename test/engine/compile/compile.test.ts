@@ -236,6 +236,16 @@ describe('a standing decision', () => {
 });
 
 describe('endpoints', () => {
+  it('stand where their workload says it runs', () => {
+    const place = { ...workload('catalog', 'v1.0', 9001), locality: 'eu-west/a' };
+    const { upstreams } = edge([gateway, catalog(), route('catalog-service')], {
+      workloads: [place],
+    });
+    expect(upstreams['bibby/catalog-service@v1.0']?.endpoints).toMatchObject([
+      { port: 9001, locality: 'eu-west/a' },
+    ]);
+  });
+
   const addresses = (snapshot: Snapshot, upstream: string) =>
     snapshot.upstreams[upstream]?.endpoints.map(({ address, port }) => `${address}:${port}`);
 
