@@ -1,4 +1,5 @@
 // What the agent has to say, kept for a while when the bus is away. Telemetry is lossy by design: the oldest goes first.
+import { gzipSync } from 'node:zlib';
 import type { Broker } from '#engine/ports/bus.ts';
 
 export type LetterKind = 'ack' | 'sample';
@@ -28,7 +29,7 @@ export class Outbox {
   }
 
   send(kind: LetterKind, subject: string, value: unknown): void {
-    const data = new TextEncoder().encode(JSON.stringify(value));
+    const data = encode(value);
     this.#waiting = [...this.#waiting, { kind, subject, data }];
     this.flush();
     const same = this.#waiting.filter((letter) => letter.kind === kind);
@@ -49,3 +50,11 @@ export class Outbox {
       }
   }
 }
+
+/** Bytes from which on a message is compressed: its first byte then says so. */
+const LARGE = 8192;
+
+const encode = (value: unknown): Uint8Array => {
+  const data = new TextEncoder().encode(JSON.stringify(value));
+  return data.byteLength < LARGE ? data : gzipSync(data, { level: 1 });
+};
