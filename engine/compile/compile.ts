@@ -86,6 +86,12 @@ export const compile = (input: CompileInput): Compiled => {
   };
 };
 
+/** Where the keys come from that these documents name, whatever else may be wrong with them. */
+export const keyAddressesIn = (sources: CompileInput['sources']): readonly KeyAddress[] => {
+  const named = new Map([...sources].filter(([id]) => id.startsWith('Authentication/')));
+  return keyAddressesOf(draftsOf(named, new Findings()).of('Authentication'));
+};
+
 const rolloutsOf = (drafts: Drafts, findings: Findings): readonly RolloutPlan[] =>
   drafts.of('Rollout').flatMap((draft) => {
     const { metadata, spec } = draft.resource;

@@ -15,6 +15,7 @@ import { openAck, openHeartbeat, openSample } from './intake.ts';
 import type { Term } from './leadership.ts';
 import { type ControlConfig, type ControlDeps, highestEpoch, type Parts } from './parts.ts';
 import type { Folded } from './policy-log.ts';
+import { prefetchKeys } from './prefetch-keys.ts';
 
 /** Workloads that come or go within this are one change. */
 const COALESCE_MS = 50;
@@ -36,6 +37,7 @@ export class Duties {
   readonly #toldMs = new Map<string, number>();
   readonly #denials = new Denials();
   #api: Subscription | undefined;
+  #prefetching: Promise<void> = Promise.resolve();
   #tickedMs = 0;
   #leaderRevision = 0;
   #controlLast = 0;
@@ -102,6 +104,7 @@ export class Duties {
   /** Compile, publish, and let the rollouts know. */
   async renew(): Promise<void> {
     const { ring, rollouts, policy } = this.#parts;
+    await this.#prefetching;
     await this.#recordWorkloads();
     await ring.refresh();
     this.#followKeys();
@@ -132,7 +135,13 @@ export class Duties {
   }
 
   async committed({ commit }: Folded): Promise<void> {
-    this.#parts.metrics.add('weir_commits_total');
+    const { metrics, keys, ring, policy, onError } = this.#parts;
+    metrics.add('weir_commits_total');
+    if (keys && commit.changes.some(({ id }) => id.startsWith('Authentication/')))
+      this.#prefetching = prefetchKeys(keys, policy.state.sources, {
+        followed: ring.result?.keyAddresses ?? [],
+        time: this.#deps.time,
+      }).catch((error: unknown) => onError('fetch keys', error));
     await this.renew();
     this.#parts.news.give();
     this.#deps.log(

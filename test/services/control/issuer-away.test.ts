@@ -105,6 +105,35 @@ describe('an issuer that is away for an hour', () => {
   });
 });
 
+describe('a policy that names a new issuer', () => {
+  const apply = async (answer: () => unknown): Promise<void> => {
+    world = new World();
+    web = fakeWeb(answer);
+    await world.start('control-1', { keys: createKeys({ web, clock: world.time }) });
+    edge = await world.agent('edge-1', 'edge.public');
+    await world.apply(bibby);
+    await world.until('the first policy is there', () => edge.state.active?.revision === 1);
+    await world.apply(authentication);
+  };
+
+  it('is in force once the keys are there', async () => {
+    const gate = Promise.withResolvers<unknown>();
+    await apply(() => gate.promise);
+    await world.time.advance(2000);
+    expect(edge.state.active?.revision).toBe(1);
+    gate.resolve({ keys: [key(one).jwk] });
+    await world.until('the policy is there', () => edge.state.active?.revision === 2);
+    expect(edgeKeys()).toHaveLength(1);
+  });
+
+  it('is in force without them where the issuer does not answer for three seconds', async () => {
+    await apply(() => new Promise(() => {}));
+    await world.time.advance(3000);
+    await world.until('the policy is there', () => edge.state.active?.revision === 2);
+    expect(edgeKeys()).toHaveLength(0);
+  });
+});
+
 describe('a key that control does not know yet', () => {
   it('is fetched when an agent tells of a token that names it', async () => {
     await start();
