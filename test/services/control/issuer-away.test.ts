@@ -57,7 +57,13 @@ const start = async (): Promise<void> => {
   await world.start('control-1', { keys });
   edge = await world.agent('edge-1', 'edge.public');
   await world.apply(all(bibby, authentication));
-  await world.until('the key is there', () => edgeKeys().length === 1);
+  await untilAtRest('the key is there', () => edgeKeys().length === 1);
+};
+
+/** Signatures are made beside the event loop: they get their time before turns are counted. */
+const untilAtRest: World['until'] = async (what, holds) => {
+  for (let i = 0; i < 5 && !(await holds()); i += 1) await world.time.advance(10);
+  await world.until(what, holds);
 };
 
 const edgeKeys = () =>
@@ -98,7 +104,7 @@ describe('an issuer that is away for an hour', () => {
     expect(await keyEvents()).toEqual(['weir.keys.rotated', 'weir.keys.unreachable']);
     published = [key(one), key(two)];
     await world.time.advance(60_000);
-    await world.until('the new key is there', () => edgeKeys().length === 2);
+    await untilAtRest('the new key is there', () => edgeKeys().length === 2);
     expect(await isLetIn(one)).toBe(true);
     expect(await isLetIn(two)).toBe(true);
     expect((await keyEvents()).slice(2)).toEqual(['weir.keys.recovered', 'weir.keys.rotated']);
@@ -112,7 +118,7 @@ describe('a policy that names a new issuer', () => {
     await world.start('control-1', { keys: createKeys({ web, clock: world.time }) });
     edge = await world.agent('edge-1', 'edge.public');
     await world.apply(bibby);
-    await world.until('the first policy is there', () => edge.state.active?.revision === 1);
+    await untilAtRest('the first policy is there', () => edge.state.active?.revision === 1);
     await world.apply(authentication);
   };
 
@@ -122,14 +128,14 @@ describe('a policy that names a new issuer', () => {
     await world.time.advance(2000);
     expect(edge.state.active?.revision).toBe(1);
     gate.resolve({ keys: [key(one).jwk] });
-    await world.until('the policy is there', () => edge.state.active?.revision === 2);
+    await untilAtRest('the policy is there', () => edge.state.active?.revision === 2);
     expect(edgeKeys()).toHaveLength(1);
   });
 
   it('is in force without them where the issuer does not answer for three seconds', async () => {
     await apply(() => new Promise(() => {}));
     await world.time.advance(3000);
-    await world.until('the policy is there', () => edge.state.active?.revision === 2);
+    await untilAtRest('the policy is there', () => edge.state.active?.revision === 2);
     expect(edgeKeys()).toHaveLength(0);
   });
 });
@@ -141,7 +147,7 @@ describe('a key that control does not know yet', () => {
     expect(await isLetIn(two)).toBe(false);
     expect(unknown).toEqual([ISSUER]);
     edge.beat('live', unknown);
-    await world.until('the new key is there', () => edgeKeys().length === 2);
+    await untilAtRest('the new key is there', () => edgeKeys().length === 2);
     expect(await isLetIn(two)).toBe(true);
     expect(await isLetIn(one)).toBe(true);
   });
