@@ -31,9 +31,9 @@ export const introspection = (plan: IntrospectionPlan, build: FilterBuild): Meth
   const pending = new Map<string, Promise<Attempt>>();
 
   const ask = async (token: string): Promise<Answer | Failure> => {
+    if (web === undefined) return away('nobody can be asked from here');
     const secret = files?.(plan.clientSecretFile)?.trim();
     if (secret === undefined) return away(`${plan.clientSecretFile} cannot be read`);
-    if (web === undefined) return away('nobody can be asked from here');
     try {
       const answer = await web.ask({
         method: 'POST',
