@@ -4,6 +4,7 @@
 export interface StoreEntry {
   readonly key: string;
   readonly value: Uint8Array;
+  /** Grows with every write to the bucket, whatever the key. */
   readonly revision: number;
 }
 

@@ -83,7 +83,7 @@ export class Ring {
   async lead(term: Term): Promise<void> {
     const { book, publisher, published, policy } = this.#deps;
     await this.#alone(async () => {
-      await book.load();
+      await book.begin(term);
       await publisher.begin(term);
       // What was signed and published is also a record, should the book have lost its memory.
       for (const { snapshot, decisions } of published.scopes) {

@@ -1,5 +1,6 @@
 // Standing decisions on record. One immutable key per decision made: whoever creates `<target>.<serial>` made it, so two
-// leaders can never both have decided the same step, and a late write of a deposed one changes nothing that is known.
+// leaders can never both have decided the same step. A leader begins its term with a mark of its own: what a deposed one
+// writes after that mark, however it was held up, is void for ever (docs/adr/0012-late-decisions-are-void.md).
 
 import type { StandingSet } from '#engine/compile/standing.ts';
 import type { DecisionBody, StandingDecision } from '#engine/model/decision.ts';
@@ -8,12 +9,20 @@ import { EngineError } from '#engine/model/errors.ts';
 import { subjectToken } from '#engine/model/subjects.ts';
 import type { Store } from '#engine/ports/store.ts';
 import { decodeJson, encodeJson } from './codec.ts';
+import type { Term } from './leadership.ts';
 
+/** `epoch` of the leader who wrote it; pages of releases that did not say have none, and come before every mark. */
 type Page =
-  | { readonly v: 1; readonly type: 'standing'; readonly decision: StandingDecision }
+  | {
+      readonly v: 1;
+      readonly type: 'standing';
+      readonly epoch?: number;
+      readonly decision: StandingDecision;
+    }
   | {
       readonly v: 1;
       readonly type: 'withdrawn';
+      readonly epoch?: number;
       readonly id: string;
       readonly serial: number;
       readonly reason: string;
@@ -22,6 +31,15 @@ type Page =
 const idOf = (page: Page): string => (page.type === 'standing' ? page.decision.id : page.id);
 const serialOf = (page: Page): number =>
   page.type === 'standing' ? page.decision.serial : page.serial;
+const markOf = (epoch: number): string => `epoch.${epoch}`;
+const epochIn = (key: string): number | undefined => {
+  const [, epoch] = /^epoch\.(\d+)$/.exec(key) ?? [];
+  return epoch === undefined ? undefined : Number(epoch);
+};
+
+/** Marks that are kept: a leader that was held up for longer than so many terms is none to reckon with. */
+const MARKS = 16;
+
 const keyOf = (page: Page): string => `${subjectToken(idOf(page))}.${serialOf(page)}`;
 
 export class StandingBook {
@@ -29,6 +47,11 @@ export class StandingBook {
   readonly #onError: (where: string, error: unknown) => void;
   /** The newest page about each target; withdrawn ones stay, so that serials never start again. */
   #pages: ReadonlyMap<string, Page> = new Map();
+  /** Serials that are taken, by void pages too. */
+  #serials: ReadonlyMap<string, number> = new Map();
+  #term: Pick<Term, 'epoch' | 'isValid'> | undefined;
+  /** Keys that nobody needs once it is certain that what overtook them is not void. */
+  #overtaken: string[] = [];
 
   constructor(store: Store, onError: (where: string, error: unknown) => void) {
     this.#store = store;
@@ -42,15 +65,52 @@ export class StandingBook {
     return set;
   }
 
-  async load(): Promise<void> {
-    const pages = new Map<string, Page>();
-    for (const entry of await this.#store.entries()) {
-      const page = this.#read(entry.key, entry.value);
-      if (!page) continue;
-      const known = pages.get(idOf(page));
-      if (!known || serialOf(known) < serialOf(page)) pages.set(idOf(page), page);
+  /** From now on it is this leader that writes. The mark comes first: what is written after it by others is void. */
+  async begin(term: Pick<Term, 'epoch' | 'isValid'>): Promise<void> {
+    try {
+      await this.#store.create(markOf(term.epoch), encodeJson({ v: 1, epoch: term.epoch }));
+    } catch (error) {
+      // A leader that failed half way begins its term again.
+      if (!isConflict(error)) throw error;
     }
-    this.#pages = pages;
+    this.#term = term;
+    for (const key of await this.#load()) await this.#forget(key);
+  }
+
+  async load(): Promise<void> {
+    await this.#load();
+  }
+
+  /** Resolves with the keys that nobody needs any more. */
+  async #load(): Promise<readonly string[]> {
+    const pages = new Map<string, { readonly page: Page; readonly key: string }>();
+    const serials = new Map<string, number>();
+    const entries = await this.#store.entries();
+    const marks = entries.flatMap(({ key, revision }) => {
+      const epoch = epochIn(key);
+      return epoch === undefined ? [] : [{ key, epoch, revision }];
+    });
+    const done = marks
+      .toSorted((a, b) => b.epoch - a.epoch)
+      .slice(MARKS)
+      .map(({ key }) => key);
+    for (const { key, value, revision } of entries) {
+      const page = epochIn(key) === undefined ? this.#read(key, value) : undefined;
+      if (!page) continue;
+      const id = idOf(page);
+      serials.set(id, Math.max(serials.get(id) ?? 0, serialOf(page)));
+      const { epoch = 0 } = page;
+      const isVoid = marks.some((mark) => mark.epoch > epoch && mark.revision < revision);
+      const known = pages.get(id);
+      const isNewest = !isVoid && (!known || serialOf(known.page) < serialOf(page));
+      if (isNewest && known) done.push(known.key);
+      if (isNewest) pages.set(id, { page, key });
+      else done.push(key);
+    }
+    this.#pages = new Map([...pages].map(([id, { page }]) => [id, page]));
+    this.#serials = serials;
+    this.#overtaken = [];
+    return done;
   }
 
   /** Resolves once it is on record; only then may it be published. ERR_STORE_CONFLICT means that another leader decided. */
@@ -59,38 +119,65 @@ export class StandingBook {
     origin: { readonly by: string; readonly reason: string },
   ): Promise<StandingDecision> {
     const id = decisionId(body);
-    const decision: StandingDecision = { id, serial: this.#nextSerial(id), body, ...origin };
-    await this.#write({ v: 1, type: 'standing', decision });
-    return decision;
+    const make = (): StandingDecision => ({ id, serial: this.#nextSerial(id), body, ...origin });
+    const page = await this.#write(() => ({ v: 1, type: 'standing', decision: make() }));
+    return page.type === 'standing' ? page.decision : make();
   }
 
   /** A decision that was published and of which nothing is on record. */
   async adopt(decision: StandingDecision): Promise<void> {
     const page = this.#pages.get(decision.id);
     if (page && serialOf(page) >= decision.serial) return;
-    await this.#write({ v: 1, type: 'standing', decision });
+    const { id, serial } = decision;
+    await this.#write(() => ({
+      v: 1,
+      type: 'standing',
+      decision: { ...decision, serial: Math.max(serial, this.#nextSerial(id)) },
+    }));
   }
 
   async withdraw(id: string, reason: string): Promise<void> {
     if (this.#pages.get(id)?.type !== 'standing') return;
-    await this.#write({ v: 1, type: 'withdrawn', id, serial: this.#nextSerial(id), reason });
+    await this.#write(() => ({
+      v: 1,
+      type: 'withdrawn',
+      id,
+      serial: this.#nextSerial(id),
+      reason,
+    }));
   }
 
   #nextSerial(id: string): number {
-    const page = this.#pages.get(id);
-    return page ? serialOf(page) + 1 : 1;
+    return (this.#serials.get(id) ?? 0) + 1;
   }
 
-  async #write(page: Page): Promise<void> {
+  /** A serial that a void page has taken is left to it. */
+  async #write(make: () => Page): Promise<Page> {
+    // Still in office: what this term has written so far came before any other's mark, so it is not void.
+    const forgettable = this.#term?.isValid() === true ? this.#overtaken.splice(0) : [];
+    const known = this.#pages;
+    let page = this.#signed(make());
     try {
       await this.#store.create(keyOf(page), encodeJson(page));
     } catch (error) {
-      if (error instanceof EngineError && error.code === 'ERR_STORE_CONFLICT') await this.load();
-      throw error;
+      if (!isConflict(error)) throw error;
+      await this.#load();
+      const id = idOf(page);
+      const isNews = JSON.stringify(this.#pages.get(id)) !== JSON.stringify(known.get(id));
+      if (isNews || this.#term?.isValid() !== true) throw error;
+      page = this.#signed(make());
+      await this.#store.create(keyOf(page), encodeJson(page));
     }
     const before = this.#pages.get(idOf(page));
     this.#pages = new Map(this.#pages).set(idOf(page), page);
-    if (before) await this.#forget(keyOf(before));
+    this.#serials = new Map(this.#serials).set(idOf(page), serialOf(page));
+    for (const key of forgettable) await this.#forget(key);
+    if (before) this.#overtaken.push(keyOf(before));
+    return page;
+  }
+
+  #signed(page: Page): Page {
+    return this.#term ? { ...page, epoch: this.#term.epoch } : page;
   }
 
   #read(key: string, value: Uint8Array): Page | undefined {
@@ -113,3 +200,6 @@ export class StandingBook {
     }
   }
 }
+
+const isConflict = (error: unknown): boolean =>
+  error instanceof EngineError && error.code === 'ERR_STORE_CONFLICT';

@@ -32,6 +32,22 @@ export const storeSuite = (options: SuiteOptions): void => {
       expect(text(entry?.value ?? bytes(''))).toBe('2');
     });
 
+    check('numbers all writes of a bucket in one order', async () => {
+      const bucket = `weir-${fresh()}`;
+      const [one, two] = [await world.connect(), await world.connect()];
+      const [a, b] = [await one.store(bucket), await two.store(bucket)];
+      const revisions = [
+        await a.create('x', bytes('1')),
+        await b.put('y', bytes('2')),
+        await a.put('x', bytes('3')),
+        await b.create('z', bytes('4')),
+      ];
+      expect(revisions).toEqual(revisions.toSorted((left, right) => left - right));
+      const entries = await a.entries();
+      const inOrder = entries.toSorted((left, right) => left.revision - right.revision);
+      expect(inOrder.map(({ key }) => key)).toEqual(['y', 'x', 'z']);
+    });
+
     check('keeps an empty value apart from none', async () => {
       const store = await open();
       await store.put('a', new Uint8Array());

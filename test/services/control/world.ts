@@ -12,6 +12,7 @@ import { streams, subjects } from '#engine/model/subjects.ts';
 import type { Workload } from '#engine/model/telemetry.ts';
 import type { Log } from '#engine/ports/log.ts';
 import type { Signer, Verifier } from '#engine/ports/signer.ts';
+import type { Store } from '#engine/ports/store.ts';
 import { createAccess } from '#services/control/access.ts';
 import { type Control, type ControlDeps, startControl } from '#services/control/control.ts';
 import { FakeAgent, type FakeAgentOptions } from './fake-agent.ts';
@@ -33,6 +34,8 @@ export interface Replica {
   readonly broker: MemoryBroker & {
     /** Appends to these subjects fail until they are allowed again. */
     refuseAppends(to: (subject: string) => boolean): { allow(): void };
+    /** Writes to these buckets do not get through, as those of a process that is stopped; they all do in the end. */
+    holdWrites(...names: readonly string[]): { release(): void };
   };
   readonly lines: string[];
   /** As by kill -9: from this moment nothing of it reaches the bus. */
@@ -203,6 +206,11 @@ export const catalog = (version: string, address = `10.0.0.${version.at(-1)}`): 
 const refusable = (broker: MemoryBroker): Replica['broker'] => {
   let isRefused: (subject: string) => boolean = () => false;
   const open = broker.log.bind(broker);
+  const openStore = broker.store.bind(broker);
+  let held: { readonly names: readonly string[]; readonly until: Promise<void> } | undefined;
+  const untilReleased = async (name: string): Promise<void> => {
+    if (held?.names.includes(name)) await held.until;
+  };
   return Object.assign(broker, {
     log: async (name: string): Promise<Log> => {
       const log = await open(name);
@@ -211,6 +219,30 @@ const refusable = (broker: MemoryBroker): Replica['broker'] => {
         append: async (entry) => {
           if (isRefused(entry.subject)) throw new Error(`refused on ${entry.subject}`);
           return log.append(entry);
+        },
+      };
+    },
+    store: async (name: string): Promise<Store> => {
+      const store = await openStore(name);
+      return {
+        ...store,
+        put: async (key, value) => {
+          await untilReleased(name);
+          return store.put(key, value);
+        },
+        create: async (key, value) => {
+          await untilReleased(name);
+          return store.create(key, value);
+        },
+      };
+    },
+    holdWrites: (...names: readonly string[]) => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      held = { names, until: promise };
+      return {
+        release: () => {
+          held = undefined;
+          resolve();
         },
       };
     },
