@@ -25,31 +25,66 @@ http { ${keepAlive} client_body_temp_path ${folder}/backend-body;
     location / { default_type application/json; return 200 '${book}'; } } }
 `;
 
-export const nginx = (options: {
+export interface PeerTls {
+  readonly certificateFile: string;
+  readonly keyFile: string;
+  /** Both in one file. */
+  readonly pem: string;
+  readonly http2: boolean;
+}
+
+export interface PeerOptions {
   readonly folder: string;
   readonly port: number;
   readonly backend: number;
-  readonly tls?: { readonly certificateFile: string; readonly keyFile: string };
-}): string => `${preamble(options.folder, 'nginx')}
-http { ${keepAlive} client_body_temp_path ${options.folder}/nginx-body; proxy_temp_path ${options.folder}/nginx-proxy;
-  client_body_buffer_size 64k;
-  upstream catalog { server 127.0.0.1:${options.backend}; keepalive 2048; keepalive_requests 100000000; }
-  server { listen 127.0.0.1:${options.port}${options.tls ? ' ssl' : ''} backlog=4096;
-    ${options.tls ? `ssl_certificate ${options.tls.certificateFile}; ssl_certificate_key ${options.tls.keyFile};` : ''}
-    location / { proxy_pass http://catalog; proxy_http_version 1.1; proxy_set_header Connection "";
+  readonly tls?: PeerTls;
+  /** Routes beside the one that is asked for. */
+  readonly moreRoutes?: number;
+  /** HTTP/2 in clear text on both sides. */
+  readonly grpc?: boolean;
+  readonly webSocket?: boolean;
+}
+
+const proxyTo = ({ grpc, webSocket }: PeerOptions): string => {
+  if (grpc)
+    return 'grpc_pass grpc://catalog; grpc_set_header X-Forwarded-For $proxy_add_x_forwarded_for; grpc_set_header X-Request-ID $request_id;';
+  const connection = webSocket
+    ? 'proxy_set_header Connection upgrade; proxy_set_header Upgrade $http_upgrade;'
+    : 'proxy_set_header Connection "";';
+  return `proxy_pass http://catalog; proxy_http_version 1.1; ${connection}
       proxy_set_header Host $host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
       proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-Host $host;
-      proxy_set_header X-Request-ID $request_id; } } }
+      proxy_set_header X-Request-ID $request_id;`;
+};
+
+export const nginx = (options: PeerOptions): string => {
+  const { folder, port, tls, grpc, moreRoutes = 0 } = options;
+  const locations = Array.from(
+    { length: moreRoutes },
+    (_, i) => `location /service-${i}/v1/ { ${proxyTo(options)} }`,
+  );
+  const speaks = `${tls ? ' ssl' : ''}${grpc || tls?.http2 ? ' http2' : ''}`;
+  return `${preamble(folder, 'nginx')}
+http { ${keepAlive} client_body_temp_path ${folder}/nginx-body; proxy_temp_path ${folder}/nginx-proxy;
+  client_body_buffer_size 64k; http2_max_concurrent_streams 1000;
+  upstream catalog { server 127.0.0.1:${options.backend}; keepalive 2048; keepalive_requests 100000000; }
+  server { listen 127.0.0.1:${port}${speaks} backlog=4096;
+    ${tls ? `ssl_certificate ${tls.certificateFile}; ssl_certificate_key ${tls.keyFile};` : ''}
+    ${locations.join('\n    ')}
+    location / { ${proxyTo(options)} } } }
 `;
+};
 
 const haproxyHead = `
 global
   nbthread 1
+  tune.h2.max-concurrent-streams 1000
   maxconn 8000
 defaults
   mode http
   timeout connect 5s
   timeout client 300s
+  timeout tunnel 300s
   timeout server 15s
   option http-keep-alive
   http-reuse always
@@ -61,18 +96,22 @@ const haproxyHeaders = `
   http-request set-header X-Forwarded-Host %[req.hdr(host)]
   http-request set-header X-Request-ID %[uuid()]`;
 
-export const haproxy = (options: {
-  readonly port: number;
-  readonly backend: number;
-  readonly pem?: string;
-}): string => `${haproxyHead}
+/** Answers of a map for HAProxy: path beginnings and the backend. */
+export const haproxyMap = (moreRoutes: number): string =>
+  Array.from({ length: moreRoutes }, (_, i) => `/service-${i}/v1/ catalog\n`).join('');
+
+export const haproxy = (options: PeerOptions & { readonly map?: string }): string => {
+  const { tls, grpc } = options;
+  const crypt = tls ? ` ssl crt ${tls.pem}${tls.http2 ? ' alpn h2,http/1.1' : ''}` : '';
+  return `${haproxyHead}
 frontend in
-  bind 127.0.0.1:${options.port}${options.pem === undefined ? '' : ` ssl crt ${options.pem}`}
+  bind 127.0.0.1:${options.port}${crypt}${grpc ? ' proto h2' : ''}
 ${haproxyHeaders}
-  default_backend catalog
+  ${options.map === undefined ? 'default_backend catalog' : `use_backend %[path,map_beg(${options.map},catalog)]`}
 backend catalog
-  server one 127.0.0.1:${options.backend}
+  server one 127.0.0.1:${options.backend}${grpc ? ' proto h2' : ''}
 `;
+};
 
 export const haproxyChain = (options: {
   readonly port: number;

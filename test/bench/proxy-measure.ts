@@ -1,6 +1,6 @@
 // What one round of load costs a process.
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { generate, type Load } from './proxy-load.ts';
 
 export interface Round {
   /** User and system time per request. */
@@ -9,15 +9,6 @@ export interface Round {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly rssMb: number;
-}
-
-export interface Load {
-  readonly core: string;
-  readonly url: string;
-  readonly connections: string;
-  readonly seconds: string;
-  /** Lua file for wrk. */
-  readonly script: string | undefined;
 }
 
 /** Clock ticks of /proc are hundredths of a second. */
@@ -41,30 +32,9 @@ const rssMbOf = (pids: readonly number[]): number =>
     return sum + Number(match?.[1] ?? 0) / 1024;
   }, 0);
 
-const toMs = (text: string): number => {
-  const match = /^([0-9.]+)(us|ms|s|m)$/.exec(text);
-  const scale: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000, m: 60_000 };
-  return Number(match?.[1]) * (scale[match?.[2] ?? ''] ?? Number.NaN);
-};
-
-/** Throws when an answer was not a success. */
-export const generate = ({ core, url, connections, seconds, script }: Load) => {
-  const args = ['-c', core, 'wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '--latency'];
-  if (script) args.push('-s', script);
-  const text = execFileSync('taskset', [...args, url], { encoding: 'utf8' });
-  const failures = /Non-2xx or 3xx responses: (\d+)|Socket errors: (.*)/.exec(text);
-  if (failures) throw new Error(`the load generator saw failures: ${failures[0]}`);
-  return {
-    requests: Number(/(\d+) requests in/.exec(text)?.[1]),
-    rate: Number(/Requests\/sec:\s+([0-9.]+)/.exec(text)?.[1]),
-    p50Ms: toMs(/50%\s+(\S+)/.exec(text)?.[1] ?? ''),
-    p99Ms: toMs(/99%\s+(\S+)/.exec(text)?.[1] ?? ''),
-  };
-};
-
-/** One round, with the CPU time of the process and its children. */
-export const measure = (pid: number, load: Load): Round => {
-  const pids = familyOf(pid);
+/** One round, with the CPU time of the process and its children. Undefined: nothing is in between, so nothing is charged. */
+export const measure = (pid: number | undefined, load: Load): Round => {
+  const pids = pid === undefined ? [] : familyOf(pid);
   const before = ticksOf(pids);
   const { requests, ...rest } = generate(load);
   return { ...rest, cpuUs: ((ticksOf(pids) - before) * TICK_US) / requests, rssMb: rssMbOf(pids) };

@@ -37,18 +37,20 @@ export interface BenchPolicy {
   readonly upstreamPort: number;
   readonly routes: number;
   readonly tls?: { readonly certificateFile: string; readonly keyFile: string };
+  readonly alpn?: readonly ('h2' | 'http/1.1')[];
+  readonly upstreamProtocol?: Upstream['protocol'];
   /** Key of the tokens that the whole chain asks for. */
   readonly jwk?: Readonly<Record<string, unknown>>;
 }
 
 const SERVICE = 'bibby/catalog-service';
 
-const upstreamOf = (version: string, port: number): Upstream => ({
+const upstreamOf = (version: string, policy: BenchPolicy): Upstream => ({
   id: version === '' ? SERVICE : `${SERVICE}@${version}`,
   service: SERVICE,
   version,
-  protocol: 'http',
-  endpoints: [{ address: '127.0.0.1', port, weight: 1 }],
+  protocol: policy.upstreamProtocol ?? 'http',
+  endpoints: [{ address: '127.0.0.1', port: policy.upstreamPort, weight: 1 }],
   loadBalancing: { policy: 'LeastLatency', slowStartMs: 0 },
   pool: {
     maxConnections: 2048,
@@ -61,13 +63,13 @@ const upstreamOf = (version: string, port: number): Upstream => ({
   panicThreshold: 50,
 });
 
-const listenerOf = ({ port, tls }: BenchPolicy): Listener => ({
+const listenerOf = ({ port, tls, alpn = ['http/1.1'] }: BenchPolicy): Listener => ({
   name: 'in',
   address: '127.0.0.1',
   port,
   protocol: tls ? 'HTTPS' : 'HTTP',
   ...(tls && {
-    tls: { mode: 'Terminate', certificates: [tls], minVersion: '1.2', alpn: ['http/1.1'] },
+    tls: { mode: 'Terminate', certificates: [tls], minVersion: '1.2', alpn },
   }),
   trustedProxies: [],
   limits: {
@@ -159,11 +161,11 @@ const chained = (rule: Rule, jwk: Readonly<Record<string, unknown>>) => {
 };
 
 export const snapshotOf = (policy: BenchPolicy): Snapshot => {
-  const { upstreamPort, jwk } = policy;
+  const { jwk } = policy;
   const rules = Array.from({ length: policy.routes - 1 }, (_, i) => ruleAt(`/service-${i}/v1`));
   const chain = jwk && chained(ruleAt('/'), jwk);
   rules.push(chain?.rule ?? ruleAt('/'));
-  const upstreams = ['', 'v1', 'v2'].map((version) => upstreamOf(version, upstreamPort));
+  const upstreams = ['', 'v1', 'v2'].map((version) => upstreamOf(version, policy));
   return {
     listeners: [listenerOf(policy)],
     hosts: [{ type: 'any', host: '', listeners: [], rules: rules.map((_, i) => i) }],
