@@ -17,7 +17,7 @@ import {
 } from './rollout-types.ts';
 
 export { rolloutMachine } from './rollout-machine.ts';
-export type { RolloutEffect, RolloutEvent, RolloutPhase, RolloutState } from './rollout-types.ts';
+export type { RolloutEffect, RolloutEvent, RolloutState } from './rollout-types.ts';
 
 export interface Advanced {
   readonly state: RolloutState;

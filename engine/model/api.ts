@@ -225,8 +225,11 @@ export interface RolloutStatus {
   readonly state: string;
   readonly baseline: string;
   readonly canary: string | undefined;
+  readonly strategy: 'canary' | 'blueGreen' | 'ab' | 'mirror';
   /** Percent of traffic the new version gets. */
   readonly weight: number;
+  /** How else the new version meets requests in this step. */
+  readonly exposure: 'cohort' | 'mirror' | undefined;
   /** From 1; 0 while the new version has no traffic yet. */
   readonly step: number;
   /** Percent. */

@@ -13,22 +13,30 @@ export const showRollouts = (rollouts: readonly RolloutStatus[], view: View): st
     : rollouts.map((rollout) => showRollout(rollout, view)).join('\n');
 
 const showRollout = (rollout: RolloutStatus, { colors, world }: View): string => {
-  const { id, service, state, baseline, canary, weight, reason } = rollout;
+  const { id, service, state, baseline, canary, reason, watchUntilMs } = rollout;
   const versions = canary ? `${baseline} -> ${canary}` : baseline;
-  const head = `${colors.bold(id)}  ${service}  ${versions}  ${paintState(state, colors)}\n`;
   const since = formatAge(world.now() - rollout.stepStartedMs);
-  const step = canary ? `weight ${weight}%  ${showSteps(rollout)}  for ${since}\n` : '';
+  const left = watchUntilMs - world.now();
   return [
-    head,
-    step,
+    `${colors.bold(id)}  ${service}  ${versions}  ${paintState(state, colors)}\n`,
+    canary ? `${traffic(rollout)}  for ${since}\n` : '',
     reason ? `${reason}\n` : '',
+    left > 0 ? `watched for ${formatAge(left)} more\n` : '',
     gates(rollout),
     arms(rollout),
     evidence(rollout),
     past(rollout),
-  ]
-    .filter(Boolean)
-    .join('');
+  ].join('');
+};
+
+const traffic = (rollout: RolloutStatus): string => {
+  const { strategy, exposure, weight, step } = rollout;
+  const version = rollout.canary ?? '';
+  if (exposure === 'cohort') return `the cohort is served by ${version}`;
+  if (exposure === 'mirror') return `${version} gets copies of requests, nobody sees its answers`;
+  if (strategy === 'canary' || strategy === 'mirror')
+    return `weight ${weight}%  ${showSteps(rollout)}`;
+  return weight > 0 || step === 0 ? `weight ${weight}%` : `${version} waits beside the traffic`;
 };
 
 /** What a person has to do about it is said here, not in the reason. */

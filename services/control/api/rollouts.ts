@@ -165,6 +165,9 @@ const standingOf = (all: Iterable<StandingDecision>, { service }: RolloutPlan) =
   [...all].filter(({ body }) => body.type === 'split' && body.target === service);
 
 const statusOf = (run: RolloutRun, standing: readonly StandingDecision[]): RolloutStatus => {
-  const status = { ...rolloutStatus(run.record.machine, run.plan), standing };
+  const { machine, watch } = run.record;
+  const told = rolloutStatus(machine, run.plan);
+  // What too little was recorded about is not watched.
+  const status = { ...told, watchUntilMs: watch ? told.watchUntilMs : 0, standing };
   return run.broken === undefined ? status : { ...status, state: 'broken', reason: run.broken };
 };

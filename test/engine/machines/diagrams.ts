@@ -18,22 +18,23 @@ A name in brackets is the guard that must hold. Events that only take note are l
 
 ## Rollout
 
-How a new version of a service earns its traffic; [canary.md](canary.md) says how it is judged.
+How a new version of a service earns its traffic; [canary.md](canary.md) says how it is judged, [rollouts.md](rollouts.md) what else has a say.
 
 ${picture(mermaid(rolloutMachine))}
 
-A tick ends a rollout in any state once the policy itself names the new version as the baseline.
+A tick ends a rollout in any state once the policy itself names the new version as the baseline. The guards \`mayBegin\`,
+\`mayStepUp\` and \`mayPromote\` ask for the evidence and for open gates; what only a gate holds back is listed in the status.
 
 | state | traffic of the new version | what it waits for |
 |---|---|---|
-| idle | none | a new version |
+| idle | none | a new version, or an operator who undoes the last promotion |
 | initializing | none | telemetry, the agents' acks, known latencies |
 | progressing | the step's | evidence for the next step, for promotion or for rollback |
 | holding | the step's | telemetry, a healthy baseline, or less suspicion |
 | paused | the step's | an operator; proof of damage still rolls back |
 | inconclusive | the step's | an operator: promote, abort, or resume with a new deadline |
 | promoting | all | the agents' acks (at most 30 s) |
-| succeeded | all | the policy to name it as the baseline, or the next version |
+| succeeded | all | the policy to name it as the baseline, or the next version; a regression while it is watched |
 | rollingBack | none | the agents' acks (at most 30 s) |
 | failed | none | the next version, or an operator's retry |
 

@@ -103,6 +103,8 @@ const rollout = {
     requestsNeeded: 250,
   },
   arms: { canary: arm, baseline: arm },
+  strategy: 'canary',
+  exposure: undefined,
   waiting: [],
   approvals: {},
   watchUntilMs: 0,
@@ -290,6 +292,17 @@ describe('weir rollout', () => {
       'evidence for promotion 7.00 of 20: not enough evidence, about 250 more requests needed',
     );
     expect(out).toContain('v1.1 appeared');
+  });
+
+  it.each([
+    [{ strategy: 'ab', exposure: 'cohort' }, 'the cohort is served by v1.1  for 10s'],
+    [{ strategy: 'mirror', exposure: 'mirror' }, 'v1.1 gets copies of requests'],
+    [{ strategy: 'mirror' }, 'weight 20%  step 2 of 3'],
+    [{ strategy: 'blueGreen', weight: 0 }, 'v1.1 waits beside the traffic'],
+    [{ watchUntilMs: 1_800_000_060_000 }, 'watched for 60s more'],
+  ])('says of %j how the new version meets traffic', async (more, words) => {
+    const { run } = await control({ 'rollout.status': { rollouts: [{ ...rollout, ...more }] } });
+    expect((await run('rollout', 'status')).out).toContain(words);
   });
 
   it('says how to agree to what waits for it', async () => {

@@ -20,7 +20,7 @@ const deps = {
 };
 const ofService = { ...plan, steps: [10, 50] };
 
-describe.each([1])('a rollout written by version %i', (version) => {
+describe.each([1, 2])('a rollout written by version %i', (version) => {
   it.each(Object.entries(stored(version)))('%s, goes on', async (phase, entries) => {
     const [bytes = ''] = Object.values(entries);
     const { state } = JSON.parse(bytes) as { state: { machine: { context: object } } };

@@ -32,6 +32,8 @@ const rollout: RolloutStatus = {
     dispersion: 1,
   },
   arms: { canary: arm, baseline: arm },
+  strategy: 'canary',
+  exposure: undefined,
   waiting: [],
   approvals: {},
   watchUntilMs: 0,
