@@ -21,6 +21,7 @@ import {
   TestInstallation,
 } from '#test/services/control/installation.ts';
 import { catalog } from '#test/services/control/world.ts';
+import { startWire } from '#test/support/tcp-proxy.ts';
 
 const ROUNDS = Number(process.env['WEIR_CHAOS_ROUNDS'] ?? 3);
 const SERVICE = 'bibby/catalog-service';
@@ -32,6 +33,7 @@ let edge: FakeAgent;
 /** Every weight of the new version that was in force at the edge, in order. */
 let weights: number[];
 let traffic: NodeJS.Timeout | undefined;
+const stops: (() => Promise<void>)[] = [];
 
 const series = (version: string, requests: number): Series => ({
   rule: 'bibby/catalog/0',
@@ -65,6 +67,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   clearInterval(traffic);
+  await Promise.all(stops.splice(0).map((stop) => stop()));
   await place.close();
 });
 
@@ -84,6 +87,11 @@ const apply = async (url: string, text: string, wait = false): Promise<ApplyAnsw
   });
   if ('error' in answer) throw new Error(JSON.stringify(answer));
   return answer;
+};
+
+const placeOf = (url: string) => {
+  const { hostname, port } = new URL(url);
+  return { host: hostname, port: Number(port) };
 };
 
 const statusOf = async (url: string): Promise<RolloutStatus | undefined> => {
@@ -111,8 +119,13 @@ const endpoints = (): number =>
   );
 
 describe('a control plane of two', () => {
-  it('goes on with a rollout while its leader is killed or frozen again and again', async () => {
-    const replicas = [await place.control('one'), await place.control('two')];
+  it('goes on with a rollout while its leader is killed, frozen or cut off again and again', async () => {
+    const names = ['one', 'two'];
+    const wires = await Promise.all(names.map(() => startWire(placeOf(place.nats.url))));
+    stops.push(...wires.map((wire) => () => wire.close()));
+    const start = (at: number): Promise<ControlProcess> =>
+      place.control(names[at] ?? '', { WEIR_NATS_URL: `nats://127.0.0.1:${wires[at]?.port}` });
+    const replicas = [await start(0), await start(1)];
     const [first] = replicas;
     await eventually('one leads', () => isLeading(first as ControlProcess));
     const slow = rollout().replace('minStep: 2s', `minStep: ${Math.max(4, ROUNDS * 3)}s`);
@@ -128,12 +141,14 @@ describe('a control plane of two', () => {
       const at = (await isLeading(replicas[0] as ControlProcess)) ? 0 : 1;
       const leader = replicas[at] as ControlProcess;
       const other = replicas[1 - at] as ControlProcess;
-      const isKill = Math.random() < 0.5;
-      if (isKill) await leader.kill();
-      else leader.pause();
+      const harm = (['kill', 'freeze', 'cut'] as const)[Math.floor(Math.random() * 3)];
+      if (harm === 'kill') await leader.kill();
+      else if (harm === 'freeze') leader.pause();
+      else wires[at]?.cut();
       takeovers.push(await eventually('the other leads', () => isLeading(other), 20_000));
-      if (isKill) replicas[at] = await place.control(at === 0 ? 'one' : 'two');
-      else leader.resume();
+      if (harm === 'kill') replicas[at] = await start(at);
+      else if (harm === 'freeze') leader.resume();
+      else wires[at]?.mend();
       expect(await isLeading(other)).toBe(true);
     }
     process.stdout.write(`takeovers: ${takeovers.map(Math.round).join(', ')} ms\n`);
