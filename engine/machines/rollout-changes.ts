@@ -2,7 +2,7 @@
 import type { EventType } from '../model/event.ts';
 import { approvalGate } from './rollout-gates.ts';
 import type { Asked } from './rollout-guards.ts';
-import { approvalAsked, currentBaseline, verdictOf } from './rollout-guards.ts';
+import { approvalAsked, currentBaseline, strategyOf, verdictOf } from './rollout-guards.ts';
 import {
   type RolloutContext,
   type RolloutEffect,
@@ -23,6 +23,7 @@ export const begin = ({ context, event }: Asked): Change => {
     baseline: currentBaseline(context),
     planBaseline: context.plan.baseline,
     canary,
+    strategy: strategyOf(context.plan),
     steps: context.plan.steps,
     step: 0,
     weight: 0,
@@ -39,10 +40,15 @@ export const begin = ({ context, event }: Asked): Change => {
     watchUntilMs: 0,
     reason:
       event.type === 'tick'
-        ? `the policy names ${context.plan.baseline} as the baseline`
+        ? movedBy(context)
         : (because(event) ?? `version ${canary ?? ''} is new`),
   };
 };
+
+const movedBy = ({ plan, strategy }: RolloutContext): string =>
+  strategy === strategyOf(plan)
+    ? `the policy names ${plan.baseline} as the baseline`
+    : `the policy asks for the strategy ${strategyOf(plan)}`;
 
 /** The promoted version is what the next one is compared with. */
 export const adopt = ({ context }: Asked): Change =>
@@ -167,6 +173,7 @@ export const noteAnswer = ({ context, event }: Asked): Change => {
     ok,
     detail: event.detail.slice(0, detailKept),
     failures: ok ? 0 : asked.failures + 1,
+    answers: (asked.answers ?? 0) + 1,
   };
   return { hooks: { ...context.hooks, [event.hook]: answer } };
 };

@@ -138,6 +138,7 @@ export const dueAsks = (
       for: about,
       phase: flaggerPhase(phase, context),
       askedMs: nowMs,
+      question: hooks[hook.name]?.for === about ? (hooks[hook.name]?.answers ?? 0) : 0,
     }),
   );
 };

@@ -1,4 +1,5 @@
 // The questions the rollout machine asks. A verdict about other versions than those on trial answers none of them.
+import type { RolloutPlan } from '../model/rollout-plan.ts';
 import type { Verdict } from '../model/verdict.ts';
 import { approvalGate, type Move, waitsBefore } from './rollout-gates.ts';
 import {
@@ -204,6 +205,12 @@ export const policyAgrees = ({ context }: Asked): boolean =>
   context.plan.baseline === context.canary &&
   context.undone !== context.canary;
 
-/** The policy names a third version: what was compared is void. */
-export const policyMoved = (asked: Asked): boolean =>
-  asked.context.plan.baseline !== asked.context.planBaseline && !policyAgrees(asked);
+/** The policy names a third version, or another way to try this one: what was compared is void. */
+export const policyMoved = (asked: Asked): boolean => {
+  const { plan, planBaseline, strategy } = asked.context;
+  if (policyAgrees(asked)) return false;
+  return plan.baseline !== planBaseline || strategyOf(plan) !== strategy;
+};
+
+export const strategyOf = ({ strategy = 'canary' }: RolloutPlan): RolloutContext['strategy'] =>
+  strategy;

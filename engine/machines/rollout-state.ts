@@ -48,6 +48,7 @@ export const readRolloutState = (
 const added: Partial<RolloutContext> = {
   former: undefined,
   undone: undefined,
+  strategy: 'canary',
   exposure: undefined,
   waiting: [],
   approvals: {},

@@ -86,6 +86,8 @@ export type RolloutEffect =
       /** As Flagger would call it. */
       readonly phase: string;
       readonly askedMs: number;
+      /** The same when it is asked again for want of an answer. */
+      readonly question: number;
     }
   /** Fresh e-processes for these two versions; evidence about any other pair is void. */
   | { readonly type: 'startAnalysis'; readonly baseline: string; readonly canary: string };
@@ -102,6 +104,8 @@ export interface RolloutContext {
   readonly former: string | undefined;
   /** Named by policy as the baseline, and taken back by an operator all the same. */
   readonly undone: string | undefined;
+  /** As the trial began. */
+  readonly strategy: NonNullable<RolloutPlan['strategy']>;
   /** Percent; the plan's, and smaller ones before them where traffic is heavy. */
   readonly steps: readonly number[];
   /** From 1; 0 while the new version has no traffic yet. */
@@ -156,6 +160,8 @@ export interface HookState {
   readonly detail?: string;
   /** In a row. */
   readonly failures: number;
+  /** All of them; what is asked after each is a new question. */
+  readonly answers: number;
 }
 
 interface HistoryEntry {

@@ -7,6 +7,7 @@ import { dueAsks, hookGate, type Move, waitsBefore } from './rollout-gates.ts';
 import { allowedMove, approvalAsked } from './rollout-guards.ts';
 import { rolloutMachine } from './rollout-machine.ts';
 import {
+  type HookState,
   type RolloutContext,
   type RolloutEffect,
   type RolloutEvent,
@@ -74,8 +75,8 @@ const atTheGates = (
   const asks = isBeat ? dueAsks(phase, context, timeOf(event), isUpToHooks ? held : undefined) : [];
   const hooks = { ...context.hooks };
   for (const { hook, for: about, askedMs } of asks) {
-    const { answeredMs: _, ...known } = hooks[hook.name] ?? { for: '', failures: 0 };
-    const kept = known.for === about ? known : { failures: 0 };
+    const { answeredMs: _, ...known } = hooks[hook.name] ?? unasked;
+    const kept = known.for === about ? known : unasked;
     hooks[hook.name] = { ...kept, for: about, askedMs };
   }
   const next = { ...context, waiting, reason, hooks };
@@ -88,6 +89,8 @@ const atTheGates = (
     ],
   };
 };
+
+const unasked: HookState = { for: '', askedMs: 0, failures: 0, answers: 0 };
 
 const gatesOf = (waiting: RolloutContext['waiting']): string =>
   waiting.map(({ gate }) => gate).join(' ');
@@ -121,6 +124,7 @@ export const idleRollout = (plan: RolloutPlan): RolloutState => ({
     canary: undefined,
     former: undefined,
     undone: undefined,
+    strategy: plan.strategy ?? 'canary',
     steps: plan.steps,
     step: 0,
     weight: 0,

@@ -66,7 +66,7 @@ export const keyOf = (machine: RolloutState, question: Question): string =>
     machine.context.startedMs,
     question.hook.name,
     question.for,
-    question.askedMs,
+    question.question,
   ].join(':');
 
 const warnings: ReadonlySet<string> = new Set([

@@ -241,8 +241,12 @@ describe('a webhook', () => {
     expect(rollout.asked()).toEqual(['confirm-promotion']);
     rollout.verdict(8999);
     expect(rollout.asked()).toEqual([]);
+    const [first] = [rollout.context().hooks['confirm-promotion']?.answers];
     rollout.verdict(9000);
-    expect(rollout.asked()).toEqual(['confirm-promotion']);
+    expect(rollout.asks()).toMatchObject([{ question: first, for: 'promotion' }]);
+    rollout.answer('confirm-promotion', false, 9500);
+    rollout.verdict(15_000);
+    expect(rollout.asks()).toMatchObject([{ question: 1 }]);
   });
 
   it('is not asked while a person has not agreed', () => {

@@ -39,9 +39,9 @@ const watched: RolloutPlan = {
 const askedIn = (phase: RolloutPhase): RolloutState => {
   const state = run(ways[phase], undefined, watched);
   const hooks = {
-    stop: { for: 'trial', askedMs: 3000, failures: 0 },
+    stop: { for: 'trial', askedMs: 3000, failures: 0, answers: 0 },
     // It has said no in time, so nothing but the third refusal counts.
-    load: { for: 'analysis', askedMs: 3000, answeredMs: 3000, ok: true, failures: 2 },
+    load: { for: 'analysis', askedMs: 3000, answeredMs: 3000, ok: true, failures: 2, answers: 3 },
   };
   return { ...state, context: { ...state.context, hooks } };
 };

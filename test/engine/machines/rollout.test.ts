@@ -331,6 +331,18 @@ describe('policy', () => {
     expect(weights(effects)).toEqual([{ 'v1.0': 0, 'v1.1': 0, 'v1.2': 10_000 }]);
   });
 
+  it('that asks for another strategy begins the trial anew', () => {
+    const other = { ...plan, strategy: 'blueGreen', steps: [0] } as const;
+    const tick = { type: 'tick', nowMs: 5000 } as const;
+    const { state } = advanceRollout(inPhase('progressing'), other, tick);
+    expect(state).toMatchObject({
+      phase: 'initializing',
+      context: { weight: 0, strategy: 'blueGreen' },
+    });
+    expect(state.context.reason).toBe('the policy asks for the strategy blueGreen');
+    expect(advanceRollout(inPhase('succeeded'), other, tick).state.phase).toBe('succeeded');
+  });
+
   it('begins below the first step where traffic is heavy', () => {
     const automatic = { ...plan, ramp: 'automatic' } as const;
     const steps = (requestRate: number) =>
