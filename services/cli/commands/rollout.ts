@@ -41,7 +41,7 @@ const steering = {
 
 interface SteerOptions {
   readonly reason?: string;
-  readonly version?: string;
+  readonly to?: string;
   readonly wait?: true;
   readonly timeout?: string;
 }
@@ -83,7 +83,8 @@ const steer = (session: Session, verb: keyof typeof steering, description: strin
     .argument('[name]', 'NAME or NAMESPACE/NAME; may be left out when there is only one')
     .option('--reason <text>', 'why, for the history');
   if (verb === 'promote') command.alias('promote-full');
-  if (verb === 'start') command.option('--version <version>', 'the version to roll out');
+  if (verb === 'start')
+    command.option('--to <version>', 'the version to roll out; by default the newest that runs');
   if (verb === 'start' || verb === 'retry')
     command
       .option('--wait', 'until it is promoted (exit code 0) or not (1)')
@@ -97,14 +98,15 @@ const steer = (session: Session, verb: keyof typeof steering, description: strin
       ),
     )
     .action(async (text: string | undefined, options: SteerOptions) => {
-      const { wait, timeout = '1h', ...words } = options;
+      const { wait, timeout = '1h', to, ...words } = options;
+      const request = to === undefined ? words : { ...words, version: to };
       const timeoutMs = parseMs(timeout);
       const client = session.client();
       const target = text
         ? parseName(text, session.options.namespace)
         : await onlyRollout(client, session.options.namespace);
       const operation: Operation = `rollout.${verb}`;
-      const answer = await client.call(operation, { ...target, ...words });
+      const answer = await client.call(operation, { ...target, ...request });
       const [begun] = answer.rollouts;
       if (wait && begun) return waitForRollout(session, client, begun, timeoutMs);
       session.print(answer, () => showRollouts(answer.rollouts, session));
@@ -112,7 +114,7 @@ const steer = (session: Session, verb: keyof typeof steering, description: strin
 };
 
 const forPipelines = [
-  'weir rollout start bibby/catalog --version v1.1 --wait --timeout 30m',
+  'weir rollout start bibby/catalog --to v1.1 --wait --timeout 30m',
   'for a pipeline: exit code 0 promoted, 1 rolled back, 5 neither in time',
 ] as const;
 

@@ -343,6 +343,12 @@ describe('weir rollout', () => {
     expect((await runIn(time)(...args)).code).toBe(code);
   });
 
+  it('starts the version that is named', async () => {
+    const { run, seen } = await control({ 'rollout.start': { rollouts: [rollout] } });
+    expect((await run('rollout', 'start', 'bibby/catalog', '--to', 'v1.1')).code).toBe(0);
+    expect(seen[0]?.request).toEqual({ namespace: 'bibby', name: 'catalog', version: 'v1.1' });
+  });
+
   it('takes promote-full for promote, and refuses a timeout that is none', async () => {
     const { run, seen } = await control({ 'rollout.promote': { rollouts: [rollout] } });
     expect((await run('rollout', 'promote-full', 'bibby/catalog')).code).toBe(0);
