@@ -50,8 +50,8 @@ const weights: Readonly<Record<WatchMetric, number>> = {
   'latency-p99': 0.25,
 };
 
-/** Buckets in a factor of two: without a version beside it the time of day is not the version's fault. */
-const twice = 8;
+/** Buckets in a factor of four: without a version beside it the load of the day is not the version's fault. */
+const fourTimes = 16;
 
 /** Undefined when too little was recorded to hold anybody against. */
 export const startWatch = (
@@ -67,7 +67,7 @@ export const startWatch = (
   const errors = arms.baseline.errors + arms.canary.errors;
   const slow = (metric: LatencyMetric): WatchTest | undefined => {
     if (latency === 'off' || !edges) return undefined;
-    const edge = edges[metric] + twice;
+    const edge = edges[metric] + fourTimes;
     const seen = above(arms.baseline.latency, edge) + above(arms.canary.latency, edge);
     const bound = Math.max(tails[metric], margin(seen, maxLatencyRatio));
     return { ...fresh, bound, edge, dispersion: dispersion[metric] };

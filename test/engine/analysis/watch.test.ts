@@ -88,10 +88,10 @@ describe('the watch after a promotion', () => {
     expect(why).toMatch(/^errors: \d+ of 48000 requests .* at most 0\.\d+ % was expected/);
   });
 
-  it('notices answers that take more than twice as long, not those that take a little longer', () => {
+  it('notices answers that take more than four times as long, not those that take twice as long', () => {
     const watch = start(trial(0, createChance(9)));
-    expect(alarm(watch, (at) => after(at, 0, 6))).toBeUndefined();
-    expect(alarm(watch, (at) => after(at, 0, 18))).toBeLessThan(10);
+    expect(alarm(watch, (at) => after(at, 0, 8))).toBeUndefined();
+    expect(alarm(watch, (at) => after(at, 0, 28))).toBeLessThan(10);
   });
 
   it('counts a sample once, and none from before or of somebody else', () => {
