@@ -295,7 +295,7 @@ export const rolloutMachine = rollout.createMachine({
       },
     },
     promoting: {
-      entry: ['allTraffic', 'publishSplit', remember('promoting')],
+      entry: ['allTraffic', 'publishSplit', announce('rollout.promoting'), remember('promoting')],
       on: {
         verdict: [fails, { guard: 'isSettlingLong', target: 'succeeded' }],
         weightAcked: { guard: 'isWeightEnforced', target: 'succeeded', actions: 'noteAck' },

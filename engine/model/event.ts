@@ -14,6 +14,7 @@ export const eventTypes = [
   'rollout.held',
   'rollout.resumed',
   'rollout.paused',
+  'rollout.promoting',
   'rollout.promoted',
   'rollout.rolledBack',
   'rollout.inconclusive',

@@ -81,6 +81,16 @@ describe('a rollout', () => {
     expect(weights(effects)).toEqual([{ 'v1.0': 0, 'v1.1': 10_000, 'v1.2': 0 }]);
   });
 
+  it('says with the decision to promote who made it, or on what evidence', () => {
+    const byHand = advance(inPhase('progressing'), { type: 'promote', nowMs: 3000, ...who });
+    expect(byHand.effects).toContainEqual(
+      expect.objectContaining({
+        event: 'rollout.promoting',
+        data: expect.objectContaining({ ...who, weight: 100, evidence: expect.anything() }),
+      }),
+    );
+  });
+
   it('announces the promotion once the agents enforce it', () => {
     const { effects } = advance(inPhase('promoting'), {
       type: 'weightAcked',
