@@ -2,10 +2,11 @@
 // Requests are schemas (validated, and the source of the OpenAPI document); answers are plain types.
 import Type, { type Static } from 'typebox';
 import type { Commit } from './commit.ts';
-import type { StandingDecision } from './decision.ts';
 import type { Diagnostic } from './diagnostic.ts';
+import type { RolloutStatus } from './rollout-status.ts';
 import type { Ack, Heartbeat } from './telemetry.ts';
-import type { ArmFigures, Evidence, VerdictOutcome } from './verdict.ts';
+
+export type { RolloutStatus } from './rollout-status.ts';
 
 /** viewer reads, operator changes policy and rollouts, admin also manages access. */
 export const roles = ['viewer', 'operator', 'admin'] as const;
@@ -216,45 +217,6 @@ export interface BreakerStatus {
   readonly openUntilMs?: number;
   /** The agent that tries it. */
   readonly prober?: string;
-}
-
-export interface RolloutStatus {
-  /** `namespace/name` */
-  readonly id: string;
-  readonly service: string;
-  readonly state: string;
-  readonly baseline: string;
-  readonly canary: string | undefined;
-  readonly strategy: 'canary' | 'blueGreen' | 'ab' | 'mirror';
-  /** Percent of traffic the new version gets. */
-  readonly weight: number;
-  /** How else the new version meets requests in this step. */
-  readonly exposure: 'cohort' | 'mirror' | undefined;
-  /** From 1; 0 while the new version has no traffic yet. */
-  readonly step: number;
-  /** Percent. */
-  readonly steps: readonly number[];
-  readonly startedMs: number;
-  readonly stepStartedMs: number;
-  readonly outcome: VerdictOutcome | undefined;
-  readonly reason: string;
-  /** What holds back a move that the evidence allows: `schedule`, `approval:promotion`, `hook:smoke`, ... */
-  readonly waiting: readonly { readonly gate: string; readonly reason: string }[];
-  /** By gate. */
-  readonly approvals: Readonly<
-    Record<string, { readonly by: string; readonly why: string; readonly atMs: number }>
-  >;
-  /** A promotion is watched until then; 0 for not at all. */
-  readonly watchUntilMs: number;
-  readonly evidence: Evidence | undefined;
-  readonly arms: { readonly canary: ArmFigures; readonly baseline: ArmFigures } | undefined;
-  readonly history: readonly {
-    readonly atMs: number;
-    readonly state: string;
-    readonly weight: number;
-    readonly reason: string;
-  }[];
-  readonly standing: readonly StandingDecision[];
 }
 
 /** Every answer that is not a success. */
