@@ -53,6 +53,9 @@ const weights: Readonly<Record<WatchMetric, number>> = {
 /** Buckets in a factor of four: without a version beside it the load of the day is not the version's fault. */
 const fourTimes = 16;
 
+/** Nobody's clusters cancel here as they do between two versions: no smaller ones are believed in. */
+const leastDispersion = 4;
+
 /** Undefined when too little was recorded to hold anybody against. */
 export const startWatch = (
   { service, canary, plan, arms, edges, dispersion }: AnalysisState,
@@ -60,17 +63,20 @@ export const startWatch = (
 ): WatchState | undefined => {
   const requests = arms.baseline.requests + arms.canary.requests;
   if (requests < edgeRequests) return undefined;
-  // What was not seen in so many requests may still be there: three are added.
-  const margin = (bad: number, ratio: number): number => (ratio * (bad + 3)) / requests;
+  // The record is a sample, too: its rate may have been this much higher, the more so where bad requests come in clusters.
+  const margin = (bad: number, ratio: number, cluster: number): number =>
+    (ratio * (bad + 2 * Math.sqrt(cluster * bad) + 3 * cluster)) / requests;
   const fresh = { requests: 0, bad: 0, segments: [] };
   const { maxErrorRate, maxErrorRatio, maxLatencyRatio, latency } = plan.analysis;
   const errors = arms.baseline.errors + arms.canary.errors;
+  const clusters = (metric: keyof typeof dispersion): number =>
+    Math.max(leastDispersion, dispersion[metric]);
   const slow = (metric: LatencyMetric): WatchTest | undefined => {
     if (latency === 'off' || !edges) return undefined;
     const edge = edges[metric] + fourTimes;
     const seen = above(arms.baseline.latency, edge) + above(arms.canary.latency, edge);
-    const bound = Math.max(tails[metric], margin(seen, maxLatencyRatio));
-    return { ...fresh, bound, edge, dispersion: dispersion[metric] };
+    const bound = Math.max(tails[metric], margin(seen, maxLatencyRatio, clusters(metric)));
+    return { ...fresh, bound, edge, dispersion: clusters(metric) };
   };
   const [p90, p99] = [slow('latency-p90'), slow('latency-p99')];
   return {
@@ -83,8 +89,8 @@ export const startWatch = (
     tests: {
       errors: {
         ...fresh,
-        bound: Math.max(maxErrorRate, margin(errors, maxErrorRatio)),
-        dispersion: dispersion.errors,
+        bound: Math.max(maxErrorRate, margin(errors, maxErrorRatio, clusters('errors'))),
+        dispersion: clusters('errors'),
       },
       ...(p90 && { 'latency-p90': p90 }),
       ...(p99 && { 'latency-p99': p99 }),

@@ -21,12 +21,16 @@ const requests = 200;
 const latency = (by = 0): readonly number[] => [30 + by, 178, 40 + by, 20, 50 + by, 2];
 
 /** A minute of trial: both versions with this share of errors. */
-const trial = (rate: number, chance: Chance): AnalysisState => {
+const trial = (
+  rate: number,
+  chance: Chance,
+  errors = (count: number) => chance.binomial(count, rate),
+): AnalysisState => {
   let state = startAnalysis(plan, arms, 0);
   for (let second = 0; second < 60; second += 1) {
     const arm = () => ({
       requests,
-      errors: chance.binomial(requests, rate),
+      errors: errors(requests),
       buckets: latency(),
     });
     state = observe(state, both(second, arm(), arm()));
@@ -68,9 +72,25 @@ describe('the watch after a promotion', () => {
     expect(alarms).toBeLessThanOrEqual(1);
   });
 
+  it('lets a version be whose errors come in clusters, as before', () => {
+    let alarms = 0;
+    for (let seed = 0; seed < 30; seed += 1) {
+      const chance = createChance(seed);
+      const errors = (): number => {
+        let count = 0;
+        for (let cluster = chance.poisson(0.2); cluster > 0; cluster -= 1)
+          count += chance.geometric(5);
+        return Math.min(requests, count);
+      };
+      const watch = start(trial(0, chance, errors));
+      if (alarm(watch, (at) => after(at, errors())) !== undefined) alarms += 1;
+    }
+    expect(alarms).toBeLessThanOrEqual(1);
+  });
+
   it.each([
     [0.001, 0.05, 6],
-    [0.001, 0.01, 40],
+    [0.001, 0.01, 60],
     [0.02, 0.2, 6],
   ])('notices errors that rise from %d to %d within %d s', (before, now, limit) => {
     const chance = createChance(7);
