@@ -104,10 +104,12 @@ export class Rollouts {
   }
 
   observe(sample: Sample): void {
+    const answers = withoutCopies(sample);
     for (const run of this.#runs.values()) {
       try {
-        run.observe(sample);
-        this.#learn(run, sample);
+        const { exposure } = run.record.machine.context;
+        run.observe(exposure === 'mirror' ? sample : answers);
+        this.#learn(run, answers);
       } catch (error) {
         this.#stop(run, error);
       }
@@ -314,6 +316,12 @@ export class Rollouts {
     });
   }
 }
+
+/** Nobody sees the answers to copies: only a trial that asked for them judges by them. */
+const withoutCopies = (sample: Sample): Sample =>
+  sample.series.some(({ source }) => source === 'mirror')
+    ? { ...sample, series: sample.series.filter(({ source }) => source !== 'mirror') }
+    : sample;
 
 export const splitId = ({ service }: RolloutPlan): string =>
   decisionId({ type: 'split', target: service });

@@ -112,6 +112,12 @@ describe('a mirror', () => {
     await catalog.until('succeeded');
   });
 
+  it('that a Route asks for is no evidence about anybody', async () => {
+    await catalog.ship();
+    await catalog.until('succeeded', catalog.traffic(0, copies(90)));
+    expect(catalog.weight()).toBe(10_000);
+  });
+
   it('shows what is bad before anybody has seen it', async () => {
     await catalog.ship(mirrored);
     const seconds = await catalog.until('failed', catalog.traffic(0, copies(30)));
