@@ -2,7 +2,7 @@
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Feature } from '#engine/model/features.ts';
-import type { Rule, Snapshot, Upstream } from '#engine/model/snapshot.ts';
+import type { Rule, Snapshot, Split, Upstream } from '#engine/model/snapshot.ts';
 import type { PlaneView, SampleFacts } from '#engine/ports/data-plane.ts';
 import { http2Cases } from './data-plane-http2.ts';
 import {
@@ -320,6 +320,44 @@ export const dataPlaneSuite = (name: string, create: () => Promise<PlaneUnderTes
           expect(await shareOfB(20)).toBe(0);
         },
       );
+
+      const decided = (more: object) =>
+        new Map([
+          [
+            `split:${A}`,
+            { type: 'split' as const, target: A, weights: { v1: 10_000, v2: 0 }, ...more },
+          ],
+        ]);
+      const around = (facts: Partial<Split>) => {
+        const { splits, upstreams: versions } = split(0);
+        return { splits: { [A]: { ...splits[A], ...facts } }, upstreams: versions };
+      };
+
+      can(['split'], 'shows the new version to the host of its preview', async () => {
+        await serve(rules(), around({ preview: { host: 'preview.bibby.com', version: 'v2' } }));
+        expect(seenIn(await ask({ host: 'preview.bibby.com:8080' })).server).toBe('b');
+        expect(seenIn(await ask({ host: 'api.bibby.com' })).server).toBe('a');
+      });
+
+      can(['split'], 'sends a cohort to the version that is decided for it', async () => {
+        const cohort = { by: 'cookie', name: 'group', value: 'b' } as const;
+        const member = { headers: { cookie: 'x=1; group=b' } };
+        await serve(rules(), around({ cohort }), decided({ cohort: 'v2' }));
+        expect(seenIn(await ask(member)).server).toBe('b');
+        expect(seenIn(await ask()).server).toBe('a');
+        await serve(rules(), around({ cohort }), decided({}));
+        expect(seenIn(await ask(member)).server).toBe('a');
+      });
+
+      can(['split', 'mirror'], 'copies requests to a version while that is decided', async () => {
+        const mirror = { version: 'v2', percent: 100 };
+        await serve(rules(), around({}), decided({ mirror }));
+        expect(seenIn(await ask({ path: '/copied' })).server).toBe('a');
+        await expect.poll(() => b.seen.map((each) => each.url)).toEqual(['/copied']);
+        await serve(rules(), around({}), decided({}));
+        expect(seenIn(await ask({ path: '/again' })).server).toBe('a');
+        expect(b.seen.map((each) => each.url)).toEqual(['/copied']);
+      });
     });
 
     describe('access', () => {
