@@ -2,6 +2,7 @@
 import { canonicalHeader } from '../filters/header-names.ts';
 import { cookie, withoutQuery } from '../filters/request-parts.ts';
 import { createRevocations, type Revocations } from '../filters/revocations.ts';
+import type { Upstream } from '../model/snapshot.ts';
 import type { PlaneView } from '../ports/data-plane.ts';
 import { type CompiledSnapshot, compileSnapshot, type PipelineDeps } from './compiled-snapshot.ts';
 import { decisionOf } from './decision-header.ts';
@@ -48,11 +49,13 @@ export class WeirPipeline implements Pipeline {
   readonly compiled: CompiledSnapshot;
   readonly splits: SplitTables;
   readonly revocations: Revocations;
+  readonly #hasShadows: boolean;
 
   constructor(view: PlaneView, compiled: CompiledSnapshot) {
     this.revision = view.revision;
     this.compiled = compiled;
     this.splits = decidedSplits(compiled.splits, view.overlay.values(), view.snapshot);
+    this.#hasShadows = this.splits.values().some(({ split }) => split.mirror !== undefined);
     this.revocations = createRevocations(compiled.revocations, view.overlay.values());
   }
 
@@ -129,16 +132,15 @@ export class WeirPipeline implements Pipeline {
       host: plan.host,
       hashKey: hashKeyOf(upstream.loadBalancing.hash, request),
       delayMs: exchange.delayMs,
-      mirror:
-        plan.mirror === undefined
-          ? shadowOf(this.splits, upstream, random)
-          : this.#mirror(exchange, plan.mirror),
+      mirror: this.#mirror(exchange, plan.mirror, upstream),
       collectResponseBytes: body?.maxBytes ?? 0,
     } satisfies Forward;
   }
 
-  #mirror(exchange: LiveExchange, mirror: NonNullable<ForwardPlan['mirror']>) {
+  #mirror(exchange: LiveExchange, mirror: ForwardPlan['mirror'], upstream: Upstream) {
     const { random } = this.compiled.deps;
+    if (mirror === undefined)
+      return this.#hasShadows ? shadowOf(this.splits, upstream, random) : undefined;
     if (random() >= mirror.share) return undefined;
     if (mirror.upstream !== undefined) return mirror.upstream;
     return mirror.split === undefined
