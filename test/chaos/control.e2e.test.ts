@@ -119,7 +119,9 @@ const endpoints = (): number =>
   );
 
 describe('a control plane of two', () => {
-  it('goes on with a rollout while its leader is killed, frozen or cut off again and again', async () => {
+  it('goes on with a rollout while its leader is killed, frozen or cut off again and again', {
+    timeout: 120_000 + ROUNDS * 25_000,
+  }, async () => {
     const names = ['one', 'two'];
     const wires = await Promise.all(names.map(() => startWire(placeOf(place.nats.url))));
     stops.push(...wires.map((wire) => () => wire.close()));
