@@ -49,6 +49,7 @@ const plane = [
   'balancer-maglev',
   'slow-start',
   'locality',
+  'hedging',
   'connection-pool',
   'outlier-detection',
   'outlier-ratio',

@@ -191,6 +191,8 @@ export interface ForwardAction {
   /** 0 turns it off. */
   readonly timeoutMs: number;
   readonly retry?: RetryPlan;
+  /** A second try beside one that has no answer after so long. */
+  readonly hedge?: { readonly afterMs: number };
   readonly mirror?: {
     readonly split?: string;
     readonly upstream?: string;

@@ -91,6 +91,10 @@ export class Mirror extends Tries {
     this.context.deadlines.arm(this.deadline, this.startedAt + TIMEOUT_MS);
   }
 
+  protected hedgeWriter(): undefined {
+    return undefined;
+  }
+
   private conclude(flag: string): void {
     this.phase = Phase.Done;
     this.context.mirrors--;

@@ -14,6 +14,7 @@ import { Mirror, mayMirror } from './mirror.ts';
 import { type Concluded, recordExchange } from './record.ts';
 import { MAX_KEPT_BYTES } from './request-body.ts';
 import { ResponseWriter } from './response-writer.ts';
+import { isIdempotent } from './retry.ts';
 import { NEVER, Phase, Tries } from './tries.ts';
 import { upstreamHead } from './upstream-head.ts';
 
@@ -165,6 +166,7 @@ export class ExchangeRunner extends Tries implements RequestSink, Concluded {
     else if (this.isStalled(now)) this.giveUpOnCaller();
     else if (now >= this.pauseDueAt) this.tryOnce();
     else if (now >= this.tryDueAt) this.onTryFailure('timeout');
+    else if (now >= this.hedgeDueAt) this.startHedge();
     else this.schedule();
   }
 
@@ -277,10 +279,18 @@ export class ExchangeRunner extends Tries implements RequestSink, Concluded {
   }
 
   protected schedule(): void {
-    let at = Math.min(this.routeDueAt, this.tryDueAt, this.pauseDueAt);
+    let at = Math.min(this.routeDueAt, this.tryDueAt, this.pauseDueAt, this.hedgeDueAt);
     const { stallMs } = this;
     if (stallMs > 0) at = Math.min(at, this.progressAt + stallMs);
     this.downstream.schedule(at);
+  }
+
+  protected hedgeWriter(): ((isLast: boolean) => string) | undefined {
+    const { request, forward, requestId } = this;
+    const { head } = request;
+    const isPlain = head.contentLength === 0 && !head.upgrades && this.grpc === undefined;
+    if (!forward || !isPlain || !isIdempotent(this.method)) return undefined;
+    return (isLast) => upstreamHead(request, forward, requestId, isLast);
   }
 
   private get isChunked(): boolean {

@@ -8,6 +8,7 @@ import type { PoolClient, UpstreamState } from '../upstream/upstream-state.ts';
 import type { PlaneContext } from './context.ts';
 import type { TryFailure } from './failures.ts';
 import type { GrpcCall } from './grpc.ts';
+import { Hedge, type Hedged } from './hedge.ts';
 import { MAX_KEPT_BYTES, RequestBody } from './request-body.ts';
 import { backoffMs, isIdempotent, retriesFailure, retriesResponse, retryAfterMs } from './retry.ts';
 
@@ -26,7 +27,10 @@ export const Phase = {
 
 export const NEVER = Number.POSITIVE_INFINITY;
 
-export abstract class Tries implements PoolClient {
+/** For hedges of routes that do not retry. */
+const HEDGE_BUDGET = { budgetPercent: 20, minRetries: 3 };
+
+export abstract class Tries implements PoolClient, Hedged {
   readonly context: PlaneContext;
   readonly startedAt: number;
   forward: Forward | undefined;
@@ -49,10 +53,12 @@ export abstract class Tries implements PoolClient {
   protected routeDueAt = NEVER;
   protected tryDueAt = NEVER;
   protected pauseDueAt = NEVER;
+  protected hedgeDueAt = NEVER;
   private tryStartedAt: number;
   /** When a gRPC answer began whose status is still to come. */
   protected headAt = 0;
-  private isTrying = false;
+  isTrying = false;
+  private hedge: Hedge | undefined;
   private isReused = false;
   /** The body is worth keeping. */
   private mayRepeat = true;
@@ -72,6 +78,8 @@ export abstract class Tries implements PoolClient {
   /** No further try is made. */
   protected abstract endBadly(failure: TryFailure): void;
   protected abstract schedule(): void;
+  /** Writes the head for one more try beside this one; undefined if the request may not be sent twice. */
+  protected abstract hedgeWriter(): ((isLast: boolean) => string) | undefined;
   abstract onInformational(head: ResponseHead): void;
   abstract onResponseBytes(bytes: Buffer, start: number, end: number): void;
   abstract onResponseEnd(trailers: FieldSection | undefined): void;
@@ -94,6 +102,12 @@ export abstract class Tries implements PoolClient {
     const status = this.grpc ? this.grpc.onHead(head) : head.status;
     if (status !== undefined) this.report(status);
     else this.headAt = this.context.clock.monotonic();
+    if (this.hedge && head.status >= 500) {
+      this.connection?.discard();
+      this.waitForHedge();
+      return;
+    }
+    this.dropHedge();
     const plan = this.forward?.action.retry;
     if (plan && retriesResponse(plan, head, this.grpc !== undefined || isIdempotent(this.method))) {
       const waitMs = retryAfterMs(head);
@@ -105,7 +119,7 @@ export abstract class Tries implements PoolClient {
       }
     }
     this.phase = Phase.Responding;
-    this.tryDueAt = NEVER;
+    this.tryDueAt = this.hedgeDueAt = NEVER;
     this.body?.forget();
     this.acceptHead(head);
   }
@@ -118,8 +132,8 @@ export abstract class Tries implements PoolClient {
     this.tries++;
     this.phase = Phase.Connecting;
     this.pauseDueAt = NEVER;
-    if (this.tries === 1 && !this.wantsFresh) this.upstream?.retries.earn();
     if (this.tries > 1) this.tryStartedAt = this.context.clock.monotonic();
+    else this.prepareFirst();
     const perTryMs = this.forward?.action.retry?.perTryTimeoutMs ?? 0;
     if (perTryMs > 0) this.tryDueAt = this.tryStartedAt + perTryMs;
     this.schedule();
@@ -128,6 +142,12 @@ export abstract class Tries implements PoolClient {
     if (acquired === 'started') return;
     this.isTrying = false;
     this.endBadly(acquired);
+  }
+
+  private prepareFirst(): void {
+    if (!this.wantsFresh) this.upstream?.retries.earn();
+    const afterMs = this.forward?.action.hedge?.afterMs ?? 0;
+    if (afterMs > 0) this.hedgeDueAt = this.tryStartedAt + afterMs;
   }
 
   protected pause(ms: number): void {
@@ -145,17 +165,77 @@ export abstract class Tries implements PoolClient {
     }
     const isStale = this.isUnseen(failure);
     if (!isStale) this.report(0);
-    this.abandonTry();
+    this.connection?.abandon();
+    if (this.hedge) {
+      this.waitForHedge();
+      return;
+    }
+    this.endTry();
     if (isStale && this.canRepeat) {
       this.wantsFresh = true;
       this.tries--;
       this.tryOnce();
       return;
     }
+    this.retryOrEnd(failure);
+  }
+
+  private retryOrEnd(failure: TryFailure): void {
     const plan = this.forward?.action.retry;
     if (plan && retriesFailure(plan, failure, this.method) && this.mayRetry(0))
       this.pauseBeforeRetry(0);
     else this.endBadly(failure);
+  }
+
+  /** The try is slow: one more beside it, if the budget of retries has room. */
+  protected startHedge(): void {
+    this.hedgeDueAt = NEVER;
+    this.schedule();
+    const { upstream, context } = this;
+    const write = this.hedgeWriter();
+    if (!write || !upstream || !this.isTrying) return;
+    const limits = this.forward?.action.retry ?? HEDGE_BUDGET;
+    if (!upstream.retries.admits(limits, upstream.active)) return;
+    const now = () => context.clock.monotonic();
+    const hedge = new Hedge(this, { upstream, avoid: this.endpoint, now, write });
+    this.hedge = hedge;
+    this.tries++;
+    if (!hedge.start()) this.hedge = undefined;
+  }
+
+  /** The hedge has answered first: the exchange goes on with it. */
+  adopt(hedge: Hedge, head: ResponseHead): void {
+    this.hedge = undefined;
+    if (this.isTrying) {
+      const { endpoint, context } = this;
+      const now = context.clock.monotonic();
+      endpoint?.observe(now - this.tryStartedAt, now);
+      this.abandonTry();
+    }
+    this.endpoint = hedge.endpoint;
+    this.connection = hedge.connection;
+    this.tryStartedAt = hedge.startedAt;
+    this.isTrying = this.isRetry = true;
+    this.phase = Phase.Waiting;
+    this.onResponseHead(head);
+  }
+
+  onHedgeLost(failure: UpstreamFailure): void {
+    this.hedge = undefined;
+    if (!this.isTrying && this.phase === Phase.Waiting) this.retryOrEnd(failure);
+  }
+
+  private waitForHedge(): void {
+    this.endTry();
+    this.phase = Phase.Waiting;
+    this.tryDueAt = NEVER;
+    this.schedule();
+  }
+
+  private dropHedge(): void {
+    this.hedge?.cancel();
+    this.hedge = undefined;
+    this.hedgeDueAt = NEVER;
   }
 
   /** The endpoint had closed the idle connection before it could see the request, or says that it has not looked at it. */
@@ -181,6 +261,7 @@ export abstract class Tries implements PoolClient {
   }
 
   protected abandonTry(): void {
+    this.dropHedge();
     this.connection?.abandon();
     this.endTry();
   }

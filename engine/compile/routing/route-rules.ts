@@ -137,6 +137,7 @@ const actionOf = (spec: RuleSpec, match: Match, resolve: Resolve): Action => {
     ),
     ...(rewrite && { rewrite }),
     timeoutMs: parseDuration(spec.timeout),
+    ...(spec.hedge && { hedge: { afterMs: parseDuration(spec.hedge.after) } }),
     ...(spec.retry && spec.retry.attempts > 0 && { retry: retryPlan(spec.retry) }),
     ...(mirror && { mirror: { ...resolve(mirror), percent: mirror.percent } }),
   };

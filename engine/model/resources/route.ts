@@ -309,7 +309,7 @@ const rule = strict({
     Type.Optional(needs('retry', retry)),
   ),
   hedge: about(
-    'Send a second request when the first one is slow.',
+    'Send a second request beside one that is slow, to another endpoint where there is one. The first good answer wins, the other is cancelled. Only idempotent requests without a body; counts as a retry in the budget.',
     Type.Optional(needs('hedging', strict({ after: about('How slow.', duration()) }))),
   ),
   mirror: about(
