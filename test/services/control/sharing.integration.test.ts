@@ -105,15 +105,16 @@ afterAll(async () => {
   await place.close();
 }, 60_000);
 
+const call = async (agent: number, kind: Kind): Promise<void> => {
+  const port = edges[agent]?.addresses()[0]?.port ?? 0;
+  const response = await fetch(`http://127.0.0.1:${port}/${kind}`, {
+    headers: { 'x-agent': String(agent) },
+  });
+  await response.arrayBuffer();
+  if (response.status === 500) errors[kind] += 1;
+};
+
 it('shared breakers save at least four of five errors', async () => {
-  const call = async (agent: number, kind: Kind): Promise<void> => {
-    const port = edges[agent]?.addresses()[0]?.port ?? 0;
-    const response = await fetch(`http://127.0.0.1:${port}/${kind}`, {
-      headers: { 'x-agent': String(agent) },
-    });
-    await response.arrayBuffer();
-    if (response.status === 500) errors[kind] += 1;
-  };
   const stop = new AbortController();
   const drive = async (agent: number): Promise<void> => {
     await pause((agent * EVERY_MS) / AGENTS);
@@ -144,3 +145,16 @@ it('shared breakers save at least four of five errors', async () => {
     await Promise.all(traffic);
   }
 }, 90_000);
+
+it('an open breaker outlives the control process that opened it', async () => {
+  await control.kill();
+  const next = await place.control('control-2');
+  await eventually('the next leader knows it', async () => {
+    const { breakers } = await place.get<BreakerAnswer>(next.url, '/v1/breakers');
+    return breakers.length === 1 && breakers[0]?.state === 'open';
+  });
+  errors.fleet = 0;
+  for (let agent = 0; agent < AGENTS; agent += 1)
+    for (let count = 0; count < 4; count += 1) await call(agent, 'fleet');
+  expect(errors.fleet).toBe(0);
+}, 60_000);
