@@ -18,6 +18,7 @@ const pipeline = [
   'jwt',
   'api-key',
   'basic',
+  'oidc',
   'introspection',
   'forward-auth',
   'authorization',

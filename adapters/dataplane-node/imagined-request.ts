@@ -1,5 +1,5 @@
 // A request that nobody sent, as the pipeline would see it: for those who ask what would happen.
-import { hash, scrypt } from 'node:crypto';
+import { hash, randomBytes, scrypt } from 'node:crypto';
 import type { Listener } from '#engine/model/snapshot.ts';
 import type { PipelineDeps } from '#engine/pipeline/create-pipeline.ts';
 import type { RequestView } from '#engine/pipeline/exchange.ts';
@@ -73,6 +73,7 @@ export const imaginedDeps = (clock: Clock, random: () => number = Math.random): 
   clock,
   random,
   hash: (text) => hash('sha256', text),
+  unguessable: () => randomBytes(32).toString('base64url'),
   scrypt: (password, salt, cost, length) =>
     new Promise<Uint8Array>((resolve, reject) => {
       scrypt(password, salt, length, { ...cost, maxmem: 256 * 2 ** 20 }, (error, key) =>

@@ -1,4 +1,5 @@
 // Issuers' key sets over HTTP: fetched ahead of need, kept for a day when the issuer is away, never asked too often.
+import type { IssuerEndpoints } from '#engine/model/snapshot.ts';
 import type { Clock } from '#engine/ports/clock.ts';
 import type { KeyAddress, KeyNews, KeySet, Keys } from '#engine/ports/keys.ts';
 import { Queue } from '#engine/ports/queue.ts';
@@ -48,7 +49,7 @@ export const createKeys = (options: KeysOptions): Keys => {
     entry.set !== undefined && clock.monotonic() - entry.goodAt <= keepMs;
 
   const succeed = (entry: Followed, set: KeySet): void => {
-    const text = JSON.stringify(set.keys);
+    const text = JSON.stringify(set);
     const { address } = entry;
     if (entry.failing) news.push({ type: 'recovered', address });
     if (text !== entry.text) news.push({ type: 'rotated', address });
@@ -163,15 +164,22 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const fetchKeySet = async (address: KeyAddress, web: Web): Promise<KeySet> => {
-  const uri = address.type === 'jwks' ? address.uri : await discover(address.issuer, web);
-  const value = await fetchJson(uri, web);
+  const found =
+    address.type === 'jwks' ? { uri: address.uri } : await discover(address.issuer, web);
+  const value = await fetchJson(found.uri, web);
   if (!isRecord(value) || !Array.isArray(value['keys']))
     throw new Error('did not answer a JSON Web Key Set');
-  return { keys: value['keys'].filter(isRecord) };
+  const keys = value['keys'].filter(isRecord);
+  return 'endpoints' in found ? { keys, endpoints: found.endpoints } : { keys };
 };
 
+interface Discovered {
+  readonly uri: string;
+  readonly endpoints?: IssuerEndpoints;
+}
+
 /** OpenID Connect Discovery 1.0 section 4: the document must name the issuer it was asked for. */
-const discover = async (issuer: string, web: Web): Promise<string> => {
+const discover = async (issuer: string, web: Web): Promise<Discovered> => {
   const value = await fetchJson(
     `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`,
     web,
@@ -180,9 +188,39 @@ const discover = async (issuer: string, web: Web): Promise<string> => {
     throw new Error('the discovery document names another issuer');
   const uri = value['jwks_uri'];
   if (typeof uri !== 'string') throw new Error('the discovery document has no jwks_uri');
-  if (issuer.startsWith('https:') && !uri.startsWith('https:'))
-    throw new Error('jwks_uri is not https, although the issuer is');
-  return uri;
+  if (!isAsSafe(uri, issuer)) throw new Error('jwks_uri is not https, although the issuer is');
+  const endpoints = endpointsOf(value, issuer);
+  return endpoints ? { uri, endpoints } : { uri };
+};
+
+const isAsSafe = (address: string, issuer: string): boolean =>
+  /^https?:/.test(address) && (!issuer.startsWith('https:') || address.startsWith('https:'));
+
+/** Of issuers with whom people can sign in; an address that is less safe than the issuer's own is none. */
+const endpointsOf = (
+  document: Readonly<Record<string, unknown>>,
+  issuer: string,
+): IssuerEndpoints | undefined => {
+  const address = (name: string): string | undefined => {
+    const value = document[name];
+    return typeof value === 'string' && URL.canParse(value) && isAsSafe(value, issuer)
+      ? value
+      : undefined;
+  };
+  const [authorization, token] = [address('authorization_endpoint'), address('token_endpoint')];
+  if (authorization === undefined || token === undefined) return undefined;
+  const endSession = address('end_session_endpoint');
+  const methods = document['token_endpoint_auth_methods_supported'];
+  return {
+    authorization,
+    token,
+    ...(endSession !== undefined && { endSession }),
+    namesItself: document['authorization_response_iss_parameter_supported'] === true,
+    secretInBody:
+      Array.isArray(methods) &&
+      !methods.includes('client_secret_basic') &&
+      methods.includes('client_secret_post'),
+  };
 };
 
 const FETCH_MS = 5000;

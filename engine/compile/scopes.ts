@@ -106,7 +106,11 @@ export const checkFeatures = (
   /** Who cannot, as the end of a sentence; undefined if all can. */
   const lacking = (draft: AnyDraft, feature: Feature): string | undefined => {
     if (byEngine.has(feature)) return undefined;
-    if (notCompiled.has(feature) || feature === 'jwks-remote' || draft.kind === 'Rollout')
+    if (
+      notCompiled.has(feature) ||
+      (!fetchesKeys && (feature === 'jwks-remote' || feature === 'oidc')) ||
+      draft.kind === 'Rollout'
+    )
       return 'nothing enforces yet';
     const scope = landing
       .of(draft.id)

@@ -5,7 +5,7 @@ import type { ConsumerPlan, Listener, Rule, Snapshot, Split, Upstream } from '..
 import { type Attachments, targetKey } from './build/attachments.ts';
 import { backendOf, type Destination, destinationOf } from './build/destinations.ts';
 import { listenersOf } from './build/listeners.ts';
-import { consumerPlan } from './build/policies.ts';
+import { consumerPlan, policyKey } from './build/policies.ts';
 import { serviceKey } from './build/services.ts';
 import { servicesOf, sidecarParts, type WorkloadGroup } from './build/sidecar.ts';
 import { type Decisions, decisionsIn, decisionsOf } from './decisions.ts';
@@ -13,6 +13,7 @@ import type { Drafts } from './drafts.ts';
 import { compareText, type Draft, type Findings } from './findings.ts';
 import type { Plans } from './plans.ts';
 import { type EdgeRules, edgeRules } from './routing/edge-rules.ts';
+import { type LoginConflict, withLogins } from './routing/login-rules.ts';
 import { type RouteRule, routeRules } from './routing/route-rules.ts';
 import { scopeOf, servicesNamed } from './scopes.ts';
 import type { StandingSet } from './standing.ts';
@@ -49,7 +50,11 @@ export const snapshotsOf = (input: SnapshotInput): Snapshots => {
     const listeners = listenersOf(gateway.resource).filter(
       (listener) => listener.upstream === undefined || !isGuarded(gateway, listener, input),
     );
-    const edge = edgeRules({ gateway, listeners, routes, rulesOf, attachments: input.attachments });
+    const edge = withLogins(
+      edgeRules({ gateway, listeners, routes, rulesOf, attachments: input.attachments }),
+      input.plans.authentications,
+    );
+    for (const conflict of edge.conflicts) tellConflict(conflict, input);
     edges.push(edge);
     const used = [
       ...routes.flatMap(servicesNamed),
@@ -84,6 +89,20 @@ const isGuarded = (
   { name }: Listener,
   { attachments }: SnapshotInput,
 ): boolean => attachments.has(targetKey('Gateway', metadata.namespace, metadata.name, name));
+
+const tellConflict = (
+  { keys: [owner, key], path }: LoginConflict,
+  { drafts, findings }: SnapshotInput,
+): void => {
+  const draft = drafts.of('Authentication').find((each) => policyKey(each) === key);
+  if (draft)
+    findings.add(draft, {
+      code: 'WARN_POLICY_LOGIN_PATH',
+      path: ['spec', 'methods'],
+      message: `${path} is taken on the same host by Authentication/${owner}`,
+      hint: 'Nobody gets through this login: give it a redirectPath and a logoutPath of its own.',
+    });
+};
 
 const isAttached = ({ resource }: Draft<'Route'>, gateway: Draft<'Gateway'>): boolean =>
   resource.spec.parentRefs.some(

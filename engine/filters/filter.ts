@@ -88,6 +88,8 @@ export interface FilterDeps {
    * Read anew at every call.
    */
   readonly files?: (path: string) => string | undefined;
+  /** 32 bytes that nobody can guess, base64url. Absent: nothing that needs them can be started. */
+  readonly unguessable?: () => string;
   /** A token named a key that its issuer, as known here, does not have. Called for every such token. */
   readonly onUnknownKey?: (issuer: string) => void;
 }

@@ -18,7 +18,36 @@ export type AuthenticationMethod =
   | { readonly type: 'basic'; readonly realm: string }
   | { readonly type: 'clientCertificate'; readonly principalFrom: 'spiffe' | 'dns' | 'subject' }
   | IntrospectionPlan
+  | LoginPlan
   | ({ readonly type: 'forward'; readonly principalHeader?: string } & CallOutPlan);
+
+/** Signing in with OpenID Connect. */
+export interface LoginPlan {
+  readonly type: 'oidc';
+  /** Whose ID tokens are believed; the client is their only audience. */
+  readonly issuer: IssuerPlan;
+  /** As discovery found them; absent while the issuer has not answered yet. */
+  readonly endpoints?: IssuerEndpoints;
+  readonly clientId: string;
+  /** On the agent's machine, both. */
+  readonly clientSecretFile: string;
+  readonly cookieSecretFile?: string;
+  readonly redirectPath: string;
+  readonly logoutPath: string;
+  readonly scopes: readonly string[];
+  readonly sessionMs: number;
+  readonly publicOrigin?: string;
+}
+
+export interface IssuerEndpoints {
+  readonly authorization: string;
+  readonly token: string;
+  readonly endSession?: string;
+  /** RFC 9207: its answers say whose they are. */
+  readonly namesItself: boolean;
+  /** The token endpoint takes the client's secret in the body only. */
+  readonly secretInBody: boolean;
+}
 
 export interface IntrospectionPlan {
   readonly type: 'introspection';

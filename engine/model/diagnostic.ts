@@ -27,6 +27,7 @@ export const diagnosticCodes = {
   WARN_SERVICE_NO_ENDPOINTS: 'the service has no endpoint yet',
   WARN_POLICY_UNATTACHED: 'the policy applies to nothing',
   WARN_POLICY_KEYS_ABSENT: 'the keys of an issuer have not been fetched',
+  WARN_POLICY_LOGIN_PATH: 'two logins of one host want the same path',
   WARN_DECISION_VERSION: 'a standing decision names a version that the service does not have',
 } as const;
 

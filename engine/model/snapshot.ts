@@ -20,7 +20,9 @@ export type {
   CallOutPlan,
   ConsumerPlan,
   IntrospectionPlan,
+  IssuerEndpoints,
   IssuerPlan,
+  LoginPlan,
   QuotaPlan,
 } from './access-plans.ts';
 export type { Origin } from './origin.ts';

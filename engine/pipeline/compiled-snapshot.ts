@@ -100,6 +100,8 @@ const headersOf = (method: AuthenticationMethod): readonly string[] => {
   switch (method.type) {
     case 'jwt':
       return method.issuers.flatMap((issuer) => issuer.claimsToHeaders.map(([, header]) => header));
+    case 'oidc':
+      return method.issuer.claimsToHeaders.map(([, header]) => header);
     case 'introspection':
       return method.claimsToHeaders.map(([, header]) => header);
     case 'forward':

@@ -1,8 +1,12 @@
 // Where an issuer's public keys come from. Control asks; agents never do.
 
+import type { IssuerEndpoints } from '../model/snapshot.ts';
+
 /** A JSON Web Key Set as fetched, not yet admitted. */
 export interface KeySet {
   readonly keys: readonly Readonly<Record<string, unknown>>[];
+  /** What else discovery found. */
+  readonly endpoints?: IssuerEndpoints;
 }
 
 /** Address of a key set, or an issuer whose key set OpenID Connect discovery finds. */

@@ -1,5 +1,5 @@
 // Weir's own data plane as every preset uses it: the node proxy over the engine's pipeline.
-import { hash, scrypt } from 'node:crypto';
+import { hash, randomBytes, scrypt } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { AccessEntry } from '#adapters/dataplane-node/access.ts';
 import { createNodePlane, type NodePlane } from '#adapters/dataplane-node/plane.ts';
@@ -34,6 +34,7 @@ export const createWeirPlane = (options: WeirPlaneOptions): NodePlane => {
     scrypt: (password, salt, cost, length) =>
       scryptAsync(password, salt, length, { ...cost, maxmem: SCRYPT_BYTES }),
     web,
+    unguessable: () => randomBytes(32).toString('base64url'),
     ...(options.files ? { files: options.files } : {}),
     ...(options.onUnknownKey ? { onUnknownKey: options.onUnknownKey } : {}),
     state: createPipelineState(),

@@ -1,7 +1,12 @@
 // Authentications with their keys: inline, from a file, or as control fetched them.
 import { parseDuration } from '../../model/duration.ts';
 import type { Authentication } from '../../model/resource.ts';
-import type { AuthenticationMethod, AuthenticationPlan, IssuerPlan } from '../../model/snapshot.ts';
+import type {
+  AuthenticationMethod,
+  AuthenticationPlan,
+  IssuerPlan,
+  LoginPlan,
+} from '../../model/snapshot.ts';
 import type { KeyAddress, KeySet } from '../../ports/keys.ts';
 import { admitKeys } from '../checks/keys.ts';
 import type { Path } from '../documents/path.ts';
@@ -61,6 +66,11 @@ export const authenticationPlan = (
         ...callOutPlan(method.forward),
         ...(principalHeader !== undefined && { principalHeader: principalHeader.toLowerCase() }),
       });
+    }
+    if (method.oidc) {
+      const outcome = loginPlan(method.oidc, ['spec', 'methods', index, 'oidc'], sources);
+      for (const finding of outcome.findings) findings.add(draft, finding);
+      plans.push(outcome.plan);
     }
     if (method.clientCertificate)
       plans.push({ type: 'clientCertificate', ...method.clientCertificate });
@@ -132,16 +142,62 @@ const keyAddress = (spec: IssuerSpec): KeyAddress | undefined => {
   return spec.discovery ? { type: 'discovery', issuer: spec.issuer } : undefined;
 };
 
+type LoginSpec = NonNullable<Spec['methods'][number]['oidc']>;
+
+const loginPlan = (
+  spec: LoginSpec,
+  path: Path,
+  { keys }: KeySources,
+): { readonly plan: LoginPlan; readonly findings: readonly Finding[] } => {
+  const at = [...path, 'issuer'];
+  const set = keys?.({ type: 'discovery', issuer: spec.issuer });
+  const admitted = admitKeys(set?.keys ?? [], { at });
+  const findings: Finding[] = [...admitted.findings];
+  if (set?.endpoints === undefined)
+    findings.push({
+      code: 'WARN_POLICY_KEYS_ABSENT',
+      path: at,
+      message: `${spec.issuer} has not been reached yet`,
+      hint: 'Nobody can sign in until its endpoints and keys have been fetched.',
+    });
+  const { issuer, algorithms, claimsToHeaders, sessionLifetime, ...rest } = spec;
+  const plan: LoginPlan = {
+    type: 'oidc',
+    ...rest,
+    issuer: {
+      issuer,
+      audiences: [spec.clientId],
+      requireAudience: true,
+      algorithms,
+      keys: admitted.keys,
+      clockSkewMs: 60_000,
+      claimsToHeaders: Object.entries(claimsToHeaders),
+      from: {},
+      forwardToken: false,
+    },
+    ...(set?.endpoints && { endpoints: set.endpoints }),
+    sessionMs: parseDuration(sessionLifetime),
+  };
+  return { plan, findings };
+};
+
+/** Issuers and where control finds their keys. */
+const keyPlaces = ({ resource }: Draft<'Authentication'>): readonly [string, KeyAddress][] =>
+  resource.spec.methods.flatMap(({ jwt, oidc }): [string, KeyAddress][] => {
+    if (oidc) return [[oidc.issuer, { type: 'discovery', issuer: oidc.issuer }]];
+    return (jwt?.issuers ?? []).flatMap((issuer): [string, KeyAddress][] => {
+      const address = keyAddress(issuer);
+      return address ? [[issuer.issuer, address]] : [];
+    });
+  });
+
 /** Every address that some Authentication names, once. */
 export const keyAddressesOf = (
   drafts: readonly Draft<'Authentication'>[],
 ): readonly KeyAddress[] => {
   const addresses = new Map<string, KeyAddress>();
-  for (const { resource } of drafts)
-    for (const issuer of resource.spec.methods.flatMap(({ jwt }) => jwt?.issuers ?? [])) {
-      const address = keyAddress(issuer);
-      if (address) addresses.set(JSON.stringify(address), address);
-    }
+  for (const [, address] of drafts.flatMap(keyPlaces))
+    addresses.set(JSON.stringify(address), address);
   return [...addresses.values()];
 };
 
@@ -150,11 +206,8 @@ export const keyIssuersOf = (
   drafts: readonly Draft<'Authentication'>[],
 ): ReadonlyMap<string, readonly KeyAddress[]> => {
   const issuers = new Map<string, readonly KeyAddress[]>();
-  for (const { resource } of drafts)
-    for (const issuer of resource.spec.methods.flatMap(({ jwt }) => jwt?.issuers ?? [])) {
-      const address = keyAddress(issuer);
-      if (address) issuers.set(issuer.issuer, [...(issuers.get(issuer.issuer) ?? []), address]);
-    }
+  for (const [issuer, address] of drafts.flatMap(keyPlaces))
+    issuers.set(issuer, [...(issuers.get(issuer) ?? []), address]);
   return issuers;
 };
 

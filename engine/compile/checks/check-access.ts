@@ -25,8 +25,38 @@ export const checkAuthentication = ({ spec }: Authentication): readonly Finding[
       ...(method.jwt?.issuers ?? []).flatMap((issuer, place) =>
         checkIssuer(issuer, [...path, 'jwt', 'issuers', place]),
       ),
+      ...(method.oidc ? checkLogin(method.oidc, [...path, 'oidc']) : []),
     ];
   });
+
+type LoginSpec = NonNullable<Authentication['spec']['methods'][number]['oidc']>;
+
+const checkLogin = (login: LoginSpec, path: Path): readonly Finding[] => {
+  const findings: Finding[] = [];
+  if (!login.scopes.includes('openid'))
+    findings.push({
+      code: 'ERR_FIELD_VALUE',
+      path: [...path, 'scopes'],
+      message: 'scopes does not contain openid',
+      hint: 'Without it the issuer sends no ID token, and nobody is signed in.',
+    });
+  if (login.redirectPath === login.logoutPath)
+    findings.push({
+      code: 'ERR_FIELD_CONFLICT',
+      path: [...path, 'logoutPath'],
+      message: 'redirectPath and logoutPath are the same',
+      hint: 'Give each a path of its own.',
+    });
+  for (const name of ['redirectPath', 'logoutPath'] as const)
+    if (!/^(\/[A-Za-z0-9._~-]*[A-Za-z0-9_~-])+$/.test(login[name]))
+      findings.push({
+        code: 'ERR_FIELD_VALUE',
+        path: [...path, name],
+        message: `${name} cannot be ${login[name]}`,
+        hint: 'Write a plain path such as /oauth2/callback.',
+      });
+  return findings;
+};
 
 const MAX_SKEW_MS = 60_000;
 

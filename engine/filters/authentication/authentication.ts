@@ -11,6 +11,7 @@ import { forward } from './forward.ts';
 import { type Attempt, type Failure, failure, type Identity, type Method } from './identity.ts';
 import { introspection } from './introspection.ts';
 import { jwt } from './jwt.ts';
+import { login } from './oidc/login.ts';
 
 interface Policy {
   readonly plan: AuthenticationPlan;
@@ -54,13 +55,17 @@ const policyOf = (id: string, build: FilterBuild): Policy | undefined =>
     return (
       plan && {
         plan,
-        methods: plan.methods.map((method) => methodOf(method, build)),
+        methods: plan.methods.map((method) => methodOf(method, build, plan.mode)),
         nowMs: () => build.deps.clock.now(),
       }
     );
   });
 
-const methodOf = (method: AuthenticationMethod, build: FilterBuild): Method => {
+const methodOf = (
+  method: AuthenticationMethod,
+  build: FilterBuild,
+  mode: AuthenticationPlan['mode'],
+): Method => {
   switch (method.type) {
     case 'jwt':
       return jwt(method, build);
@@ -74,6 +79,8 @@ const methodOf = (method: AuthenticationMethod, build: FilterBuild): Method => {
       return introspection(method, build);
     case 'forward':
       return forward(method, build);
+    case 'oidc':
+      return login(method, build, mode);
     default:
       return method satisfies never;
   }
@@ -131,10 +138,10 @@ const conclude = (policy: Policy, exchange: FilterExchange, found: Attempt): Fil
   }
   const { mode, origin } = policy.plan;
   if (mode === 'optional' && found === undefined) return undefined;
-  if (found?.type === 'pass') {
+  if (found?.type === 'pass' || found?.type === 'answer') {
     exchange.notes ??= {};
     exchange.notes['authentication'] = `${origin.resource}: ${found.note}`;
-    return undefined;
+    return found.type === 'answer' ? found.respond : undefined;
   }
   return refuse(policy, exchange, found);
 };

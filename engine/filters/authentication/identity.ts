@@ -40,8 +40,16 @@ export interface Pass {
   readonly note: string;
 }
 
+/** The request is about signing in or out; it goes no further. */
+export interface Answer {
+  readonly type: 'answer';
+  readonly respond: Respond;
+  /** What came of it, for the log. */
+  readonly note: string;
+}
+
 /** Undefined: this method finds no credential of its kind. */
-export type Attempt = Identity | Failure | Pass | undefined;
+export type Attempt = Identity | Failure | Pass | Answer | undefined;
 
 export interface Method {
   authenticate(exchange: FilterExchange): Attempt | Promise<Attempt>;

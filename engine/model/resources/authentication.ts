@@ -194,9 +194,39 @@ const method = strict({
       needs(
         'oidc',
         strict({
-          issuer: about('Address of the issuer.', Type.String({ pattern: '^https?://' })),
-          clientId: about('Who asks.', Type.String()),
-          clientSecretFile: about('File with the secret of who asks.', Type.String()),
+          issuer: about(
+            "The issuer, letter by letter as in its tokens' `iss`; control finds its endpoints and keys by discovery.",
+            Type.String({ pattern: '^https?://' }),
+          ),
+          clientId: about(
+            'As whom Weir is registered at the issuer.',
+            Type.String({ minLength: 1 }),
+          ),
+          clientSecretFile: about(
+            'File with the secret of that client, on the machine of the agent.',
+            Type.String(),
+          ),
+          cookieSecretFile: about(
+            'File with at least 32 characters, on the machine of every agent of the gateway; cookies are sealed with it. Default: the client secret.',
+            Type.Optional(Type.String()),
+          ),
+          algorithms: about(
+            'Signature algorithms of ID tokens.',
+            Type.Array(oneOf(jwtAlgorithms.filter((name) => !name.startsWith('HS'))), {
+              default: ['RS256', 'PS256', 'ES256', 'EdDSA'],
+            }),
+          ),
+          sessionLifetime: about('How long people stay signed in.', duration({ default: '8h' })),
+          claimsToHeaders: about(
+            'Claim to request header. Copies that callers send are always dropped.',
+            Type.Record(Type.String(), headerName(), {
+              default: { sub: 'X-User-ID', roles: 'X-User-Roles' },
+            }),
+          ),
+          publicOrigin: about(
+            'Scheme and host as browsers see them, such as `https://app.bibby.com`. Default: those of the request; needed where something in front of the gateway ends TLS.',
+            Type.Optional(Type.String({ pattern: '^https?://[^/?#]+$' })),
+          ),
           redirectPath: about(
             'Where the issuer sends people back to.',
             Type.String({ pattern: '^/', default: '/oauth2/callback' }),

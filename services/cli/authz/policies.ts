@@ -6,7 +6,12 @@ import { type File, readDocuments } from '#engine/compile/read-documents.ts';
 import type { Source } from '#engine/model/commit.ts';
 import type { Diagnostic } from '#engine/model/diagnostic.ts';
 import type { Resource, ResourceId } from '#engine/model/resource.ts';
-import type { AuthenticationPlan, IssuerPlan, Snapshot } from '#engine/model/snapshot.ts';
+import type {
+  AuthenticationMethod,
+  AuthenticationPlan,
+  IssuerPlan,
+  Snapshot,
+} from '#engine/model/snapshot.ts';
 import type { Workload } from '#engine/model/telemetry.ts';
 
 export interface TestPolicies {
@@ -88,11 +93,18 @@ const trusting = (snapshot: Snapshot, jwk: Readonly<Record<string, unknown>>): S
       id,
       {
         ...plan,
-        methods: plan.methods.map((method) =>
-          method.type === 'jwt' ? { ...method, issuers: method.issuers.map(trust) } : method,
-        ),
+        methods: plan.methods.flatMap((method): readonly AuthenticationMethod[] => {
+          if (method.type === 'jwt') return [{ ...method, issuers: method.issuers.map(trust) }];
+          return method.type === 'oidc' ? [signedIn(trust(method.issuer)), method] : [method];
+        }),
       },
     ],
   );
   return { ...snapshot, authentications: Object.fromEntries(plans) };
 };
+
+/** Whoever brings a token counts as signed in. */
+const signedIn = (issuer: IssuerPlan): AuthenticationMethod => ({
+  type: 'jwt',
+  issuers: [{ ...issuer, from: { header: 'Authorization' } }],
+});

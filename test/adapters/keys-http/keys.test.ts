@@ -104,6 +104,30 @@ describe('keys over http', () => {
     expect(asked).toHaveLength(3);
   });
 
+  it('finds where people sign in, too', async () => {
+    const issuer = 'https://id.example';
+    const document = {
+      issuer,
+      jwks_uri: `${issuer}/keys`,
+      authorization_endpoint: `${issuer}/authorize`,
+      token_endpoint: `${issuer}/token`,
+      end_session_endpoint: 'http://id.example/end',
+      authorization_response_iss_parameter_supported: true,
+      token_endpoint_auth_methods_supported: ['client_secret_post', 'private_key_jwt'],
+    };
+    const { keys } = setUp((url) => (url.endsWith('/keys') ? keysOf('d') : document));
+    await keys.follow([{ type: 'discovery', issuer }]);
+    expect(keys.current({ type: 'discovery', issuer })).toEqual({
+      ...keysOf('d'),
+      endpoints: {
+        authorization: `${issuer}/authorize`,
+        token: `${issuer}/token`,
+        namesItself: true,
+        secretInBody: true,
+      },
+    });
+  });
+
   it('finds the keys by discovery', async () => {
     const issuer = 'https://id.example/realm';
     const { keys } = setUp((uri) =>

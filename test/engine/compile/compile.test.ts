@@ -409,6 +409,85 @@ spec:
   });
 });
 
+describe('a login', () => {
+  const login = (name: string, target: string, more = '') => `
+apiVersion: weir.dev/v1
+kind: Authentication
+metadata: { name: ${name}, namespace: bibby }
+spec:
+  targetRefs: [{ kind: ${target} }]
+  methods: [{ oidc: { issuer: "https://id.example", clientId: weir, clientSecretFile: s, ${more} } }]
+`;
+  const people = login('people', 'Gateway, name: public');
+  const endpoints = {
+    authorization: 'https://id.example/authorize',
+    token: 'https://id.example/token',
+    namesItself: false,
+    secretInBody: false,
+  };
+  const keys = () => ({ keys: [], endpoints });
+  const fixed = (snapshot: Snapshot) =>
+    snapshot.hosts.map(({ rules }) =>
+      rules.map((number) => {
+        const rule = snapshot.rules[number];
+        return `${rule?.match.path.value} ${rule?.authentications.join()}`;
+      }),
+    );
+
+  it('brings its own addresses to every host behind it, before all Routes', () => {
+    const snapshot = edge([...canary, people], { keys });
+    expect(fixed(snapshot)).toEqual([
+      ['/oauth2/callback bibby/people', '/logout bibby/people', '/catalog-service bibby/people'],
+    ]);
+    expect(snapshot.authentications['bibby/people']?.methods).toMatchObject([
+      { type: 'oidc', endpoints, issuer: { audiences: ['weir'] }, sessionMs: 8 * 3_600_000 },
+    ]);
+    const signOut = snapshot.rules.find(({ match }) => match.path.value === '/logout');
+    expect(signOut).toMatchObject({ id: 'bibby/people/login', action: { status: 404 } });
+  });
+
+  it('is found by discovery, and says so while that has not come back', () => {
+    const outcome = run([...canary, people], { keys: () => undefined, workloads: fleet });
+    expect(outcome.keyAddresses).toEqual([{ type: 'discovery', issuer: 'https://id.example' }]);
+    expect(outcome.diagnostics.map(({ code }) => code)).toEqual(['WARN_POLICY_KEYS_ABSENT']);
+  });
+
+  it('needs somebody who fetches', () => {
+    const outcome = run([...canary, people]);
+    expect(outcome.diagnostics.map(({ code }) => code)).toContain('ERR_POLICY_NOT_SUPPORTED');
+  });
+
+  it('does not share its addresses with another one on the same host', () => {
+    const other = login('staff', 'Route, name: to-library-service');
+    const documents = [...canary, library, route('library-service'), people, other];
+    const warned = run(documents, { keys, workloads: fleet }).diagnostics;
+    expect(warned.map(({ code, message }) => `${code} ${message}`)).toEqual([
+      'WARN_POLICY_LOGIN_PATH /logout is taken on the same host by Authentication/bibby/people',
+      'WARN_POLICY_LOGIN_PATH /oauth2/callback is taken on the same host by Authentication/bibby/people',
+    ]);
+    const apart = login(
+      'staff',
+      'Route, name: to-library-service',
+      'redirectPath: /in, logoutPath: /out',
+    );
+    expect(run([...documents.slice(0, -1), apart], { keys, workloads: fleet }).diagnostics).toEqual(
+      [],
+    );
+  });
+
+  it.each([
+    ['scopes: [email]', 'scopes does not contain openid'],
+    ['redirectPath: /a, logoutPath: /a', 'redirectPath and logoutPath are the same'],
+    ['redirectPath: "/a/../b"', 'redirectPath cannot be /a/../b'],
+    ['logoutPath: "//evil.example"', 'logoutPath cannot be //evil.example'],
+    ['logoutPath: "/a?b"', 'logoutPath cannot be /a?b'],
+  ])('with %s is refused', (more, message) => {
+    const outcome = run([...canary, login('people', 'Gateway, name: public', more)], { keys });
+    expect(outcome.diagnostics.map((each) => each.message)).toContain(message);
+    expect(outcome.quarantined).toEqual(['Authentication/bibby/people']);
+  });
+});
+
 describe('what is protected', () => {
   const closing = `
 apiVersion: weir.dev/v1
