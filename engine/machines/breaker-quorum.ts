@@ -19,12 +19,14 @@ type Counts = BreakerContext['counts'];
 /** Parts of the window that are looked at, the newest first: what has just turned bad was well a moment ago. */
 const SPANS = [0.05, 0.15, 0.3, 0.6, 1] as const;
 
-/** Counts with those of the event, the old ones gone. */
+/** Counts with those of the event. Old ones of the agent that reports are gone; with a tick, those of all. */
 export const counted = ({ counts, plan }: BreakerContext, event: BreakerEvent): Counts => {
-  const fresh = youngerThan(counts, event.nowMs - plan.windowMs);
-  if (event.type !== 'report' || event.requests === 0) return fresh;
+  const sinceMs = event.nowMs - plan.windowMs;
+  if (event.type !== 'report') return youngerThan(counts, sinceMs);
   const { agent, requests, failures, nowMs } = event;
-  return { ...fresh, [agent]: [...(fresh[agent] ?? []), { atMs: nowMs, requests, failures }] };
+  if (requests === 0) return counts;
+  const own = (counts[agent] ?? []).filter(({ atMs }) => atMs > sinceMs);
+  return { ...counts, [agent]: [...own, { atMs: nowMs, requests, failures }] };
 };
 
 const youngerThan = (counts: Counts, sinceMs: number): Record<string, readonly Count[]> => {
@@ -62,7 +64,9 @@ export const judgeEndpoint = (context: BreakerContext, event: BreakerEvent): Jud
   const failures = sumOf(accusers.map((one) => one.failures));
   const loudest = accusers.toSorted((a, b) => b.failures - a.failures)[0];
   // What one agent says alone holds if nobody else has measured, or the others found the same some time in the window.
-  const others = tallies(counts).filter(({ agent }) => agent !== loudest?.agent);
+  const others = tallies(counts, event.nowMs - plan.windowMs).filter(
+    ({ agent }) => agent !== loudest?.agent,
+  );
   const isAgreed =
     failures - (loudest?.failures ?? 0) >= plan.minFailures - 1 ||
     others.length === 0 ||

@@ -126,17 +126,34 @@ class Round {
   hear({ agent, endpoints = [] }: Sample): void {
     const { nowMs } = this;
     const judged: EndpointSeries[] = [];
+    const brownouts = this.brownoutsIn(endpoints);
     // All endpoints of a sample are noted before any is judged: what has just failed everywhere is nobody's own fault.
     for (const series of endpoints) {
       if (!this.isKnown(series.endpoint) || series.requests === 0) continue;
       const state = this.of(series.endpoint);
-      if (state.phase !== 'closed' || series.failures > 0) judged.push(series);
+      const { phase, context } = state;
+      // Of an open one nothing is asked, of a half-open one only its prober.
+      if (phase === 'open' || (phase === 'halfOpen' && agent !== context.prober)) continue;
+      const isBad = series.failures > 0 && !brownouts.has(upstreamOf(series.endpoint));
+      if (phase !== 'closed' || isBad) judged.push(series);
       else this.note(state, agent, series);
     }
     for (const [at, { endpoint, requests, failures }] of judged.entries()) {
       const peers = this.peersOf(endpoint, agent, judged.slice(at));
       this.advance(endpoint, { type: 'report', agent, requests, failures, nowMs, peers });
     }
+  }
+
+  /** Upstreams of which the agent finds more of the other endpoints ill than well: it has nothing to say against single ones. */
+  private brownoutsIn(endpoints: readonly EndpointSeries[]): ReadonlySet<string> {
+    const ill = new Map<string, number>();
+    for (const series of endpoints) {
+      if (series.requests === 0) continue;
+      const upstream = upstreamOf(series.endpoint);
+      const isBad = isIll(this.plan(series.endpoint), [series]);
+      ill.set(upstream, (ill.get(upstream) ?? 0) + (isBad ? 1 : -1));
+    }
+    return new Set([...ill].flatMap(([upstream, more]) => (more > 1 ? [upstream] : [])));
   }
 
   tick(): void {
@@ -162,7 +179,7 @@ class Round {
       : undefined;
   }
 
-  /** A healthy endpoint with good news: nothing to decide. */
+  /** Nothing to decide. */
   private note(state: BreakerState, agent: string, { requests, failures }: EndpointSeries): void {
     const { nowMs } = this;
     const peers = nobody;
