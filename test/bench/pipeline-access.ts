@@ -4,6 +4,7 @@ import type { AuthorizationPlan, ConsumerPlan, Snapshot } from '#engine/model/sn
 import { createPipeline, type PipelineDeps } from '#engine/pipeline/create-pipeline.ts';
 import type { Outcome } from '#engine/pipeline/exchange.ts';
 import { createPipelineState } from '#engine/pipeline/pipeline-state.ts';
+import { fakeWeb } from '#test/support/fake-web.ts';
 import { requestView } from '#test/support/request-view.ts';
 import { planeView, rule, snapshot } from '#test/support/snapshot.ts';
 import { ISSUER, issuerPlan, jwtAuthentication, keyPair, sign } from '#test/support/tokens.ts';
@@ -77,6 +78,42 @@ for (const alg of algorithms) {
       mustForward(warm.handle(requests[i % COLD] ?? requestView(), 'r'));
   };
 }
+const told = { active: true, iss: ISSUER, sub: 'alice', exp: fresh.exp };
+const introspecting = createPipeline(
+  planeView(
+    snapshot({
+      rules: [rule({ authentications: ['a'] })],
+      authentications: {
+        a: {
+          origin: { resource: 'a' },
+          mode: 'required',
+          methods: [
+            {
+              type: 'introspection',
+              endpoint: 'https://id.bibby.com/introspect',
+              clientId: 'weir',
+              clientSecretFile: 'secret',
+              cacheMs: 3_600_000,
+              timeoutMs: 1000,
+              audiences: [],
+              claimsToHeaders: [['sub', 'X-User-ID']],
+              forwardToken: true,
+            },
+          ],
+        },
+      },
+    }),
+  ),
+  { ...deps(), web: fakeWeb(() => told), files: () => 'secret' },
+);
+const opaque = Array.from({ length: COLD }, (_, i) =>
+  requestView({ headers: { authorization: `Bearer opaque-token-of-user-${i}` } }),
+);
+for (const request of opaque) await introspecting.handle(request, 'r');
+cached['introspected'] = (count) => {
+  for (let i = 0; i < count; i += 1)
+    mustForward(introspecting.handle(opaque[i % COLD] ?? requestView(), 'r'));
+};
 const perSecond = (ns: number) => 1e9 / ns;
 for (const [alg, ns] of await compare(cold, COLD))
   report(`${alg} verified anew`, perSecond(ns), 'per CPU second');
