@@ -1,5 +1,6 @@
 // One HTTP/2 connection of a caller.
 import {
+  constants,
   performServerHandshake,
   type ServerHttp2Session,
   type ServerHttp2Stream,
@@ -15,6 +16,9 @@ import type { FieldList } from './head-text.ts';
 import { CONNECTION_WINDOW, callerOptions } from './session-options.ts';
 
 const END_STREAM = 1;
+/** Far more than keep-alive and bandwidth probes need. */
+const MAX_CONTROL_FRAMES = 1000;
+const CONTROL_FRAMES_PER_MS = 0.5;
 /** How long a caller may take to go after it was told that no more is served. */
 const FAREWELL_MS = 5000;
 
@@ -26,6 +30,8 @@ export class CallerSession extends Deadline implements CallerConnection, StreamH
   private readonly streams = new Set<CallerStream>();
   private served = 0;
   private isLeaving = false;
+  private controlFrames = 0;
+  private controlAt = 0;
 
   constructor(socket: Socket, home: ConnectionHome, peer: PeerFacts, context: PlaneContext) {
     super();
@@ -38,6 +44,8 @@ export class CallerSession extends Deadline implements CallerConnection, StreamH
     session.on('stream', (stream, _fields, flags, list?: FieldList) =>
       this.open(stream, flags, list ?? []),
     );
+    session.on('ping', () => this.onControlFrame());
+    session.on('remoteSettings', () => this.onControlFrame());
     // Whatever it was, `close` follows.
     session.on('error', () => {});
     session.on('close', () => this.onClose());
@@ -87,6 +95,16 @@ export class CallerSession extends Deadline implements CallerConnection, StreamH
     }
     const most = this.home.plan.first.limits.maxRequestsPerConnection;
     if (most > 0 && this.served >= most) this.drain();
+  }
+
+  /** PING and SETTINGS have to be answered, so somebody who sends nothing else is sent away. */
+  private onControlFrame(): void {
+    const { now } = this.context.deadlines;
+    const regained = (now - this.controlAt) * CONTROL_FRAMES_PER_MS;
+    this.controlFrames = Math.max(0, this.controlFrames - regained) + 1;
+    this.controlAt = now;
+    if (this.controlFrames <= MAX_CONTROL_FRAMES || this.session.destroyed) return;
+    this.session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
   }
 
   private onClose(): void {
