@@ -3,7 +3,6 @@
 
 const SLOTS = 1024;
 const MASK = SLOTS - 1;
-const LAG_WINDOW_MS = 1000;
 
 export abstract class Deadline {
   /** Monotonic milliseconds; Infinity when nothing is due. */
@@ -23,15 +22,12 @@ export class Deadlines {
   now: number;
   /** How late the last tick was: the event loop's lag. */
   lagMs = 0;
-  /** The least lag of the last whole window: a queue that does not go away, not a hiccup. */
-  standingLagMs = 0;
+  onTick: ((lagMs: number, now: number) => void) | undefined;
   private readonly monotonic: () => number;
   private readonly tickMs: number;
   private readonly onDefect: (error: unknown) => void;
   private readonly slots: (Deadline | undefined)[] = Array.from({ length: SLOTS });
   private cursor: number;
-  private windowStart: number;
-  private windowLeast = Number.POSITIVE_INFINITY;
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -44,7 +40,7 @@ export class Deadlines {
     this.monotonic = monotonic;
     this.onDefect = onDefect;
     this.tickMs = tickMs;
-    this.now = this.windowStart = monotonic();
+    this.now = monotonic();
     this.cursor = Math.floor(this.now / tickMs);
   }
 
@@ -73,21 +69,13 @@ export class Deadlines {
 
   tick(): void {
     const now = this.monotonic();
-    this.noteLag(Math.max(0, now - this.now - this.tickMs), now);
+    this.lagMs = Math.max(0, now - this.now - this.tickMs);
+    this.onTick?.(this.lagMs, now);
     this.now = now;
     const target = Math.floor(now / this.tickMs);
     // After a long stall one turn of the wheel visits everything.
     if (target - this.cursor > SLOTS) this.cursor = target - SLOTS;
     while (this.cursor < target) this.visit(++this.cursor & MASK, now);
-  }
-
-  private noteLag(lagMs: number, now: number): void {
-    this.lagMs = lagMs;
-    this.windowLeast = Math.min(this.windowLeast, lagMs);
-    if (now - this.windowStart < LAG_WINDOW_MS) return;
-    this.standingLagMs = this.windowLeast;
-    this.windowLeast = Number.POSITIVE_INFINITY;
-    this.windowStart = now;
   }
 
   private visit(slot: number, now: number): void {

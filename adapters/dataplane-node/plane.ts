@@ -13,7 +13,7 @@ import { activeView, type PlaneContext } from './exchange/context.ts';
 import { entrancesOf } from './l4/entrances.ts';
 import { targetsOf } from './l4/targets.ts';
 import { type BoundAddress, BoundListener, type PreparedEntrances } from './listener.ts';
-import { isLate } from './overload.ts';
+import { Overload, ownCores } from './overload.ts';
 import { Samples } from './samples.ts';
 import { CertificateWatch } from './tls/certificate-watch.ts';
 import { fleetWords } from './upstream/fleet-words.ts';
@@ -35,6 +35,8 @@ export interface NodePlaneOptions {
   readonly defaultAddress?: string;
   /** Several processes listen on the same ports (SO_REUSEPORT), and the kernel shares callers among them. */
   readonly reusePort?: boolean;
+  /** CPU time of this process so far. */
+  readonly cpuMs?: () => number;
   /** One call per exchange, at its end. Must be quick. */
   readonly onAccess?: (entry: AccessEntry) => void;
   readonly log?: (message: string, error?: unknown) => void;
@@ -72,6 +74,12 @@ const NO_PIPELINE: Pipeline = {
   transformBody: () => undefined,
 };
 
+/** Of all threads of this process, in milliseconds. */
+const cpuMs = (): number => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+};
+
 const DRAIN_LOOK_MS = 20;
 const TICK_MS = 10;
 
@@ -106,6 +114,8 @@ class Plane implements NodePlane {
       TICK_MS,
       (error) => log('a deadline failed', error),
     );
+    const overload = new Overload({ cpuMs: options.cpuMs ?? cpuMs, cores: ownCores(), random });
+    this.deadlines.onTick = (lagMs, now) => overload.tick(lagMs, now);
     this.counts = new Samples({
       clock,
       reporter: options.reporter,
@@ -127,7 +137,7 @@ class Plane implements NodePlane {
       samples: this.counts,
       onAccess: options.onAccess,
       log,
-      isOverloaded: () => isLate(this.deadlines.standingLagMs, random),
+      isOverloaded: () => overload.turnsAway(),
       active: activeView(NO_PIPELINE, new Map()),
       reusePort: options.reusePort ?? false,
       isDraining: false,

@@ -1,7 +1,7 @@
 // The last good state in a folder of its own: `current.json` and, in case that one turns out to be bad (never written out
 // because the machine went down, forged, refused by the data plane), `previous.json`.
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LastGoodStore, SavedState } from '#engine/ports/last-good.ts';
 
@@ -9,7 +9,7 @@ const CURRENT = 'current.json';
 const PREVIOUS = 'previous.json';
 const PUT_ASIDE = '.refused';
 
-/** Only one process uses the folder at a time. */
+/** Only one process writes to the folder at a time; its successor may read meanwhile. */
 export const createFileStore = (folder: string): LastGoodStore => {
   const path = (name: string): string => join(folder, name);
   const putAside = (name: string): Promise<void> =>
@@ -74,7 +74,16 @@ const sync = async (name: string): Promise<void> => {
 const removeLeftovers = async (folder: string): Promise<void> => {
   const names = await readdir(folder).catch(() => []);
   for (const name of names)
-    if (name.endsWith('.tmp')) await rm(join(folder, name), { force: true });
+    if (name.endsWith('.tmp') && (await isOld(join(folder, name))))
+      await rm(join(folder, name), { force: true });
+};
+
+/** A younger one may be a predecessor's that is still at it. */
+const LEFT_OVER_MS = 60_000;
+
+const isOld = async (file: string): Promise<boolean> => {
+  const facts = await stat(file).catch(() => undefined);
+  return facts !== undefined && Date.now() - facts.mtimeMs > LEFT_OVER_MS;
 };
 
 const isMissing = (error: unknown): boolean =>

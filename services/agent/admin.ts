@@ -23,7 +23,9 @@ export interface AdminServer {
 export const startAdmin = async (options: AdminOptions): Promise<AdminServer> => {
   const server = adminRoutes(options);
   try {
-    const url = await server.listen({ host: options.host, port: options.port });
+    const { host, port } = options;
+    // Among workers a free port is free for one of them only; a fixed one is handed to the successor.
+    const url = await server.listen({ host, port, exclusive: port === 0 });
     return { url, close: () => server.close() };
   } catch (cause) {
     await server.close();

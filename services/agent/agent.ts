@@ -166,6 +166,7 @@ class RunningAgent implements Agent {
   async drain(deadlineMs: number): Promise<void> {
     const delayMs = Math.min(this.#config.drainDelayMs, deadlineMs);
     this.#isDraining = true;
+    this.#follower.leave();
     this.#beat();
     await this.#deps.plane.drain(deadlineMs, delayMs);
   }

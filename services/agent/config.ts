@@ -117,7 +117,7 @@ const secondsOf = (env: Environment, name: string, fallback: number): number => 
   return unit === 'ms' ? Number(amount) / 1000 : Number(amount);
 };
 
-const choiceOf = <T extends string>(
+export const choiceOf = <T extends string>(
   env: Environment,
   name: string,
   choices: readonly [T, ...T[]],

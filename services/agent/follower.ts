@@ -48,6 +48,7 @@ export class Follower {
   /** Positions that the data plane refused, with its reason; they are not tried again. */
   readonly #refused = new Map<number, string>();
   #lastSequence = 0;
+  #isLeaving = false;
 
   constructor(options: FollowerOptions, deps: FollowerDeps) {
     this.#options = options;
@@ -194,7 +195,13 @@ export class Follower {
       if (position <= active) this.#refused.delete(position);
   }
 
+  /** From here on what is saved is the successor's business. */
+  leave(): void {
+    this.#isLeaving = true;
+  }
+
   async #save(state: AgentState, sealed: ReadonlyMap<number, Uint8Array>): Promise<void> {
+    if (this.#isLeaving) return;
     const messages = messagesOf(state).flatMap(({ position }) => sealed.get(position) ?? []);
     await this.#safely('save', this.#deps.store.save(messages));
   }

@@ -1,4 +1,5 @@
 // A process from its first line to its exit code: start, run until told to stop, drain, end.
+import cluster from 'node:cluster';
 import { existsSync } from 'node:fs';
 import { enableCompileCache, flushCompileCache } from 'node:module';
 import { join, resolve } from 'node:path';
@@ -25,6 +26,8 @@ export interface Program {
 }
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+/** What a terminal sends to all is the parent's business. */
+const WORKER_SIGNALS = ['SIGTERM'] as const;
 
 /**
  * Ends the process. The first signal drains, a second one cuts at once, a third one does not even wait for that. Exit code 2:
@@ -33,7 +36,8 @@ const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 export const runProcess = async (name: string, load: () => Promise<Program>): Promise<never> => {
   let signals = 0;
   const [first, second] = [Promise.withResolvers<NodeJS.Signals>(), Promise.withResolvers<void>()];
-  for (const signal of SIGNALS)
+  if (cluster.isWorker) for (const signal of ['SIGINT', 'SIGHUP']) process.on(signal, () => {});
+  for (const signal of cluster.isWorker ? WORKER_SIGNALS : SIGNALS)
     process.on(signal, () => {
       signals += 1;
       first.resolve(signal);
@@ -45,12 +49,12 @@ export const runProcess = async (name: string, load: () => Promise<Program>): Pr
   const reason = await Promise.race([first.promise, running.ended ?? new Promise<never>(() => {})]);
   let code = 0;
   if (typeof reason === 'string') {
-    console.log(`${reason}: draining`);
+    if (cluster.isPrimary) console.log(`${reason}: draining`);
     await Promise.race([running.drain(options.drainTimeoutMs), second.promise]);
     code = (await running.stop?.(reason)) ?? 0;
   } else code = reason;
   await running.close();
-  console.log('stopped');
+  if (cluster.isPrimary) console.log('stopped');
   process.exit(code);
 };
 

@@ -15,6 +15,7 @@ export interface WeirPlaneOptions {
   readonly agent: string;
   readonly locality?: string | undefined;
   readonly listenPorts?: ReadonlyMap<number, number>;
+  readonly reusePort?: boolean;
   readonly files?: (path: string) => string | undefined;
   readonly onUnknownKey?: (issuer: string) => void;
   readonly onAccess?: (entry: AccessEntry) => void;

@@ -2,7 +2,7 @@
 import type { BoundAddress } from '#adapters/dataplane-node/listener.ts';
 import { edgeScope } from '#engine/model/scope.ts';
 import { type Agent, startAgent } from '../agent/agent.ts';
-import type { PresetConfig, ProcessConfig } from '../agent/config.ts';
+import type { PresetConfig } from '../agent/config.ts';
 import type { Surroundings } from '../agent/connection.ts';
 import { watchExchanges } from '../agent/exchanges.ts';
 import { version } from '../agent/release.ts';
@@ -21,7 +21,9 @@ export interface Edge extends Agent {
 }
 
 export const startEdge = async (
-  config: Omit<EdgeConfig, keyof ProcessConfig> & PresetConfig,
+  config: Pick<EdgeConfig, 'gateway' | 'listenPorts'> &
+    Partial<Pick<EdgeConfig, 'reusePort'>> &
+    PresetConfig,
   deps: EdgeDeps,
 ): Promise<Edge> => {
   const { onAccess, flush } = watchExchanges(config, deps.write);
@@ -32,6 +34,7 @@ export const startEdge = async (
     agent: config.agent,
     locality: config.locality,
     listenPorts: config.listenPorts,
+    reusePort: config.reusePort ?? false,
     log: deps.log,
     onUnknownKey: (issuer) => unknownKeys.note(issuer),
     ...(deps.files ? { files: deps.files } : {}),

@@ -98,12 +98,14 @@ describe('a deadline', () => {
 });
 
 describe('the lag', () => {
-  it('counts as standing only when it does not go away', () => {
-    const { deadlines, jump, go } = wheel();
-    jump(1500);
-    go(4000);
-    expect(deadlines.standingLagMs).toBeLessThan(20);
-    for (let at = 4300; at <= 8000; at += 300) jump(at);
-    expect(deadlines.standingLagMs).toBe(290);
+  it('is told at every tick', () => {
+    const { deadlines, jump } = wheel();
+    const told: number[] = [];
+    deadlines.onTick = (lagMs) => told.push(lagMs);
+    jump(10);
+    jump(310);
+    jump(320);
+    expect(told).toEqual([0, 290, 0]);
+    expect(deadlines.lagMs).toBe(0);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseEdgeConfig } from '#services/edge/config.ts';
+import { parseEdgeConfig, workerEnvironment } from '#services/edge/config.ts';
 
 const env = (facts: Record<string, string> = {}) => ({
   WEIR_GATEWAY: 'public',
@@ -25,6 +25,8 @@ describe('the edge’s configuration', () => {
       traces: 'off',
       gateway: 'public',
       listenPorts: new Map(),
+      workers: undefined,
+      reusePort: false,
     });
   });
 
@@ -38,6 +40,8 @@ describe('the edge’s configuration', () => {
         WEIR_LISTEN_PORTS: '80=8080, 443=8443',
         WEIR_DRAIN_TIMEOUT: '500ms',
         WEIR_ACCESS_LOG: 'json',
+        WEIR_WORKERS: '4',
+        WEIR_REUSE_PORT: 'on',
       }),
     );
     expect(config).toMatchObject({
@@ -48,6 +52,8 @@ describe('the edge’s configuration', () => {
       stateFolder: '/weir/agents/edge=2e1',
       drainTimeoutMs: 500,
       accessLog: 'json',
+      workers: 4,
+      reusePort: true,
       listenPorts: new Map([
         [80, 8080],
         [443, 8443],
@@ -71,8 +77,42 @@ describe('the edge’s configuration', () => {
     ],
     [{ WEIR_ACCESS_LOG: 'xml' }, 'WEIR_ACCESS_LOG must be one of off, json, not "xml".'],
     [{ WEIR_DRAIN_TIMEOUT: 'soon' }, 'WEIR_DRAIN_TIMEOUT must be a time, as in 30s, not "soon".'],
+    [{ WEIR_WORKERS: 'many' }, 'WEIR_WORKERS must be a number from 1 to 64, not "many".'],
     [{ WEIR_MESH: 'a.b' }, 'WEIR_MESH may have letters, digits, "-" and "_" only, not "a.b".'],
   ])('says what is wrong with %o', (facts, sentence) => {
     expect(() => parseEdgeConfig(env(facts as Record<string, string>))).toThrow(sentence);
+  });
+});
+
+describe('a worker’s environment', () => {
+  const config = parseEdgeConfig(
+    env({
+      WEIR_AGENT: 'edge-1',
+      WEIR_ADMIN_ADDRESS: '[::1]:9901',
+      WEIR_CREDENTIALS: '/weir.d/edge-1.nk',
+    }),
+  );
+
+  it('is the parent’s for the first', () => {
+    expect(workerEnvironment(config, 1)).toEqual({
+      WEIR_AGENT: 'edge-1',
+      WEIR_ADMIN_ADDRESS: '[::1]:9901',
+      WEIR_CREDENTIALS: '/weir.d/edge-1.nk',
+    });
+  });
+
+  it('has a name, an admin port and credentials of its own for the others', () => {
+    expect(workerEnvironment(config, 3)).toEqual({
+      WEIR_AGENT: 'edge-1-w3',
+      WEIR_ADMIN_ADDRESS: '[::1]:9903',
+      WEIR_CREDENTIALS: '/weir.d/edge-1-w3.nk',
+    });
+  });
+
+  it('leaves free ports free, and absent credentials absent', () => {
+    expect(workerEnvironment(parseEdgeConfig(env({ WEIR_AGENT: 'e' })), 2)).toEqual({
+      WEIR_AGENT: 'e-w2',
+      WEIR_ADMIN_ADDRESS: '127.0.0.1:0',
+    });
   });
 });
