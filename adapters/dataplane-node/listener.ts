@@ -38,6 +38,8 @@ export class BoundListener {
   private readonly former = new Set<Door>();
   private readonly farewell: Farewell;
   private isStopped = false;
+  /** Came in before everything that they need was in force. */
+  private early: net.Socket[] | undefined = [];
 
   constructor(entrances: PortEntrances, context: PlaneContext) {
     this.entrances = entrances;
@@ -68,6 +70,13 @@ export class BoundListener {
     }
     for (const [id, door] of this.doors) if (!doors.has(id)) this.retire(door);
     this.doors = doors;
+  }
+
+  /** Those who have come in so far are served from here on. */
+  open(): void {
+    const early = this.early ?? [];
+    this.early = undefined;
+    for (const socket of early) this.accept(socket);
   }
 
   /** Throws ERR_PORT_TAKEN, or ERR_CONFIG_INVALID for an address that is not ours. */
@@ -141,7 +150,7 @@ export class BoundListener {
   destroy(): void {
     this.stop();
     this.context.deadlines.disarm(this.farewell);
-    for (const socket of this.knocking) socket.destroy();
+    for (const socket of [...(this.early ?? []), ...this.knocking]) socket.destroy();
     for (const door of this.allDoors()) door.destroy();
   }
 
@@ -158,6 +167,10 @@ export class BoundListener {
   }
 
   private accept(socket: net.Socket): void {
+    if (this.early) {
+      this.early.push(socket);
+      return;
+    }
     const { limits } = this.entrances.first;
     if (this.connectionCount + this.knocking.size >= limits.maxConnections) {
       socket.destroy();

@@ -1,33 +1,34 @@
-// Turns a share of the requests away while there are more than the process can serve, so that what is admitted is still served in
-// time. Lateness alone says nothing: a process that its neighbours starve is late, too, and turning requests away helps nobody then.
+// Turns requests away while there are more than the process can serve, so that what is admitted is still served in time. Lateness
+// alone says nothing: a process that its neighbours starve is late, too, and turning requests away helps nobody then.
 import { readFileSync } from 'node:fs';
-import type { Random } from '#engine/ports/clock.ts';
 
 export interface OverloadOptions {
   /** CPU time of this process so far, in milliseconds. */
   readonly cpuMs: () => number;
   /** Cores that it may use; more than one is no use to an event loop. */
   readonly cores: number;
-  readonly random: Random;
+  readonly monotonic: () => number;
 }
 
 /** A look at the queue ends after so long, and after so many ticks. */
 const WINDOW_MS = 250;
-const WINDOW_TICKS = 3;
+const WINDOW_TICKS = 2;
 /** The event loop was never less late than this: a queue that does not go away, not a hiccup. */
 const LATE_MS = 100;
 /** Of its core: less, and somebody else is to blame. */
 const BUSY_SHARE = 0.7;
 /** What only lasts as long as a start or a burst is waited out. */
 const PATIENCE = 2;
-const MOST = 0.95;
+/** So much of a round of the event loop is for new requests; those that come up later have waited for longer than that. */
+const ROUND_MS = 150;
 
 export class Overload {
-  /** Of the requests, turned away by chance. */
-  share = 0;
+  /** More comes than can be served. */
+  isOn = false;
   private readonly options: OverloadOptions;
+  private tickAt = 0;
   private startedAt = 0;
-  private startCpuMs = 0;
+  private startCpuMs: number;
   private ticks = 0;
   private leastLagMs = Number.POSITIVE_INFINITY;
   private lateWindows = 0;
@@ -37,32 +38,27 @@ export class Overload {
     this.startCpuMs = options.cpuMs();
   }
 
+  /** Whether a request that has just been read is better refused. */
   turnsAway(): boolean {
-    return this.share > 0 && this.options.random() < this.share;
+    return this.isOn && this.options.monotonic() - this.tickAt > ROUND_MS;
   }
 
-  /** Every few milliseconds; `lagMs` is how much later than that it came. */
+  /** Once per round of the event loop at most; `lagMs` is how much later it came than it should have. */
   tick(lagMs: number, now: number): void {
+    this.tickAt = now;
     this.ticks++;
     this.leastLagMs = Math.min(this.leastLagMs, lagMs);
     const spanMs = now - this.startedAt;
     if (spanMs < WINDOW_MS || this.ticks < WINDOW_TICKS) return;
-    this.judge(spanMs);
-    this.ticks = 0;
-    this.startedAt = now;
-    this.leastLagMs = Number.POSITIVE_INFINITY;
-  }
-
-  private judge(spanMs: number): void {
     const cpuMs = this.options.cpuMs();
     const use = (cpuMs - this.startCpuMs) / (spanMs * this.options.cores);
-    this.startCpuMs = cpuMs;
     const isLate = this.leastLagMs > LATE_MS && use > BUSY_SHARE;
     this.lateWindows = isLate ? this.lateWindows + 1 : 0;
-    // Up by steps, down by halves: after the load has gone everybody is welcome again within three seconds.
-    if (this.lateWindows >= PATIENCE)
-      this.share = Math.min(MOST, this.share + 0.05 + Math.min(0.2, this.leastLagMs / 2000));
-    else if (!isLate) this.share = this.share < 0.02 ? 0 : this.share * 0.7;
+    this.isOn = this.lateWindows >= PATIENCE;
+    this.startCpuMs = cpuMs;
+    this.startedAt = now;
+    this.ticks = 0;
+    this.leastLagMs = Number.POSITIVE_INFINITY;
   }
 }
 

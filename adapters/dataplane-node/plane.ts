@@ -35,8 +35,6 @@ export interface NodePlaneOptions {
   readonly defaultAddress?: string;
   /** Several processes listen on the same ports (SO_REUSEPORT), and the kernel shares callers among them. */
   readonly reusePort?: boolean;
-  /** CPU time of this process so far. */
-  readonly cpuMs?: () => number;
   /** One call per exchange, at its end. Must be quick. */
   readonly onAccess?: (entry: AccessEntry) => void;
   readonly log?: (message: string, error?: unknown) => void;
@@ -114,7 +112,11 @@ class Plane implements NodePlane {
       TICK_MS,
       (error) => log('a deadline failed', error),
     );
-    const overload = new Overload({ cpuMs: options.cpuMs ?? cpuMs, cores: ownCores(), random });
+    const overload = new Overload({
+      cpuMs,
+      cores: ownCores(),
+      monotonic: () => clock.monotonic(),
+    });
     this.deadlines.onTick = (lagMs, now) => overload.tick(lagMs, now);
     this.counts = new Samples({
       clock,
@@ -163,6 +165,7 @@ class Plane implements NodePlane {
     const kept = new Map([...listeners].map(([key, { listener }]) => [key, listener]));
     for (const [key, listener] of this.listeners) if (!kept.has(key)) listener.stop();
     this.listeners = kept;
+    for (const listener of kept.values()) listener.open();
     for (const listener of kept.values())
       for (const connection of listener.connections()) connection.cutRevoked(pipeline);
   }

@@ -1,5 +1,5 @@
-// Several processes behind the same ports, and a parent that takes callers in and hands them round. The parent holds the ports, so a
-// worker may end or be replaced without a connection being lost; it runs no policy code itself.
+// Several processes that take callers in at the same ports, and a parent that holds the ports, so that a worker may end or be replaced
+// without a connection being lost. The parent accepts nobody itself: what it had in hand for a dead worker would hang.
 import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
 
@@ -64,7 +64,7 @@ class WorkerSet implements Workers {
     const { promise, resolve } = Promise.withResolvers<number>();
     this.ended = promise;
     this.#giveUp = resolve;
-    cluster.schedulingPolicy = cluster.SCHED_RR;
+    cluster.schedulingPolicy = cluster.SCHED_NONE;
     this.#slots = Array.from({ length: options.count }, (_, index) => ({
       number: index + 1,
       worker: undefined,

@@ -5,7 +5,8 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import tls from 'node:tls';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { createNodePlane } from '#adapters/dataplane-node/plane.ts';
 import type { Listener } from '#engine/model/snapshot.ts';
 import type { SampleFacts } from '#engine/ports/data-plane.ts';
 import {
@@ -140,6 +141,40 @@ describe('an activation', () => {
       caller.send(`GET //a HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
     await caller.until(/(ok[^]*){3}/);
     expect(seen).toEqual(['api /a', 'wild //a', 'any /a']);
+  });
+
+  it('lets callers wait who come in before it is whole', async () => {
+    const server = await fixedUpstream(ok());
+    const plane = createNodePlane({
+      pipeline: (view) => simplePipeline(view),
+      reporter: 'source',
+      listenPorts: new Map([
+        [8080, 0],
+        [8081, 0],
+      ]),
+    });
+    closing(() => plane.close());
+    // Among workers the second port is bound much later than the first.
+    const real = Object.getOwnPropertyDescriptor(net.Server.prototype, 'listen');
+    const listen = real?.value as (this: net.Server, ...given: unknown[]) => net.Server;
+    const callers: Promise<string>[] = [];
+    const spy = vi.spyOn(net.Server.prototype, 'listen').mockImplementation(function (
+      this: net.Server,
+      ...given: unknown[]
+    ) {
+      this.once('listening', () => {
+        const caller = rawCaller((this.address() as net.AddressInfo).port);
+        callers.push(caller.then((one) => (one.send(get()), one.until(/HTTP.1.1 [0-9]+/))));
+      });
+      setTimeout(() => listen.apply(this, given), 50);
+      return this;
+    });
+    await plane.activate(
+      viewOf([upstream([server.port])], [listener(), listener({ name: 'second', port: 8081 })]),
+    );
+    spy.mockRestore();
+    const ok200 = expect.stringContaining('HTTP/1.1 200');
+    expect(await Promise.all(callers)).toEqual([ok200, ok200]);
   });
 
   it('shares a port with other processes where asked to', async () => {
@@ -499,8 +534,10 @@ describe('HTTPS', () => {
     expect(await call(port, 'reader')).toHaveLength(500_000);
     expect(await call(port)).toHaveLength(500_000);
     expect(principals).toEqual([
-      ...['spiffe://bibby/ns/default/sa/reader', 'CN=reader'],
-      ...[undefined, undefined],
+      'spiffe://bibby/ns/default/sa/reader',
+      'CN=reader',
+      undefined,
+      undefined,
     ]);
     expect(server.received.join('')).toContain('x-forwarded-proto: https\r\n');
     await expect(call(port, 'stranger')).rejects.toThrow();

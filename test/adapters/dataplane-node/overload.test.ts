@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { Overload } from '#adapters/dataplane-node/overload.ts';
 
 describe('lateness', () => {
-  const watch = (cpuShare: number) => {
+  const watch = (cpuShare: number, cores = 1) => {
     let now = 0;
     let cpu = 0;
-    const overload = new Overload({ cpuMs: () => cpu, cores: 1, random: () => 0.5 });
+    const overload = new Overload({ cpuMs: () => cpu, cores, monotonic: () => now });
     return {
       overload,
       /** Ticks that come so late, for so long. */
@@ -17,46 +17,98 @@ describe('lateness', () => {
           overload.tick(lagMs, now);
         }
       },
+      wait: (ms: number) => {
+        now += ms;
+      },
     };
   };
 
-  it('of a process that works all the time turns requests away, more and more', () => {
-    const { overload, run } = watch(0.98);
+  it('of a process that works all the time turns away what comes up late in a round', () => {
+    const { overload, run, wait } = watch(0.98);
     run(150, 2000);
-    expect(overload.share).toBeGreaterThan(0.2);
-    expect(overload.turnsAway()).toBe(overload.share > 0.5);
-    run(400, 20_000);
-    expect(overload.share).toBe(0.95);
+    expect(overload.turnsAway()).toBe(false);
+    wait(151);
+    expect(overload.turnsAway()).toBe(true);
   });
 
   it('of a process that is starved by its neighbours turns nobody away', () => {
-    const { overload, run } = watch(0.3);
+    const { overload, run, wait } = watch(0.3);
     run(400, 60_000);
-    expect(overload.share).toBe(0);
+    wait(500);
+    expect(overload.turnsAway()).toBe(false);
   });
 
   it('that comes and goes, as at a start, turns nobody away', () => {
-    const { overload, run } = watch(1);
-    run(600, 600);
+    const { overload, run, wait } = watch(1);
+    run(600, 1200);
     run(2, 300);
     run(2000, 2000);
-    expect(overload.share).toBe(0);
+    wait(500);
+    expect(overload.turnsAway()).toBe(false);
   });
 
-  it('is forgotten within three seconds', () => {
-    const { overload, run } = watch(1);
+  it('is forgotten within a second', () => {
+    const { overload, run, wait } = watch(1);
     run(500, 60_000);
-    run(0, 3300);
-    expect(overload.share).toBe(0);
+    run(0, 1000);
+    wait(500);
+    expect(overload.turnsAway()).toBe(false);
   });
 
   it('is measured against what a quota leaves of a core', () => {
+    const { overload, run } = watch(0.49, 0.5);
+    run(300, 5000);
+    expect(overload.isOn).toBe(true);
+  });
+});
+
+describe('twice as much as can be served', () => {
+  const SERVE_MS = 0.5;
+  /** A refusal is not free, either. */
+  const REFUSE_MS = 0.03;
+
+  /** One thread, one queue; every round of its event loop takes what has come meanwhile. */
+  const simulate = (offered: (now: number) => number, untilMs: number) => {
+    let now = 0;
     let cpu = 0;
-    const overload = new Overload({ cpuMs: () => cpu, cores: 0.5, random: () => 0 });
-    for (let now = 0; now < 5000; now += 200) {
-      cpu += 100;
-      overload.tick(190, now);
+    let queue = 0;
+    let longest = 0;
+    const served: number[] = [];
+    const work = (ms: number): void => {
+      now += ms;
+      cpu += ms;
+    };
+    const overload = new Overload({ cpuMs: () => cpu, cores: 1, monotonic: () => now });
+    let tickDueAt = 10;
+    while (now < untilMs) {
+      const startedAt = now;
+      for (; queue >= 1; queue--)
+        if (overload.turnsAway()) work(REFUSE_MS);
+        else {
+          work(SERVE_MS);
+          served.push(now);
+        }
+      now = Math.max(now, startedAt + 1);
+      queue += offered(now) * (now - startedAt);
+      if (now > 6000) longest = Math.max(longest, now - startedAt);
+      if (now < tickDueAt) continue;
+      overload.tick(now - tickDueAt, now);
+      tickDueAt = now + 10;
     }
-    expect(overload.share).toBeGreaterThan(0);
+    const goodput = (from: number, to: number) =>
+      (served.filter((at) => at >= from && at < to).length * SERVE_MS) / (to - from);
+    return { overload, goodput, longest };
+  };
+
+  it('leaves nine tenths of the capacity for answers, none of them late', () => {
+    const { goodput, longest } = simulate(() => 2 / SERVE_MS, 30_000);
+    expect(goodput(6000, 30_000)).toBeGreaterThan(0.9);
+    expect(longest).toBeLessThan(250);
+  });
+
+  it('is over for callers five seconds after it is over', () => {
+    const { overload, goodput } = simulate((now) => (now < 10_000 ? 2 : 0.6) / SERVE_MS, 20_000);
+    expect(overload.isOn).toBe(false);
+    expect(goodput(15_000, 20_000)).toBeCloseTo(0.6, 1);
   });
 });
