@@ -20,13 +20,15 @@ const BUSY_SHARE = 0.7;
 /** What only lasts as long as a start or a burst is waited out. */
 const PATIENCE = 2;
 /** So much of a round of the event loop is for new requests; those that come up later have waited for longer than that. */
-const ROUND_MS = 150;
+const ADMIT_MS = 150;
+/** A tenth of that is for refusals, lest callers that come back at once leave no time for answers; what is left over waits. */
+const REFUSE_MS = 15;
 
 export class Overload {
   /** More comes than can be served. */
   isOn = false;
   private readonly options: OverloadOptions;
-  private tickAt = 0;
+  private admitUntil = 0;
   private startedAt = 0;
   private startCpuMs: number;
   private ticks = 0;
@@ -40,12 +42,15 @@ export class Overload {
 
   /** Whether a request that has just been read is better refused. */
   turnsAway(): boolean {
-    return this.isOn && this.options.monotonic() - this.tickAt > ROUND_MS;
+    if (!this.isOn) return false;
+    const now = this.options.monotonic();
+    if (now > this.admitUntil + REFUSE_MS) this.admitUntil = now + ADMIT_MS;
+    return now > this.admitUntil;
   }
 
   /** Once per round of the event loop at most; `lagMs` is how much later it came than it should have. */
   tick(lagMs: number, now: number): void {
-    this.tickAt = now;
+    this.admitUntil = now + ADMIT_MS;
     this.ticks++;
     this.leastLagMs = Math.min(this.leastLagMs, lagMs);
     const spanMs = now - this.startedAt;

@@ -29,12 +29,16 @@ describe('lateness', () => {
     expect(overload.turnsAway()).toBe(false);
     wait(151);
     expect(overload.turnsAway()).toBe(true);
+    wait(15);
+    expect(overload.turnsAway()).toBe(false);
+    wait(151);
+    expect(overload.turnsAway()).toBe(true);
   });
 
   it('of a process that is starved by its neighbours turns nobody away', () => {
     const { overload, run, wait } = watch(0.3);
     run(400, 60_000);
-    wait(500);
+    wait(155);
     expect(overload.turnsAway()).toBe(false);
   });
 
@@ -43,7 +47,7 @@ describe('lateness', () => {
     run(600, 1200);
     run(2, 300);
     run(2000, 2000);
-    wait(500);
+    wait(155);
     expect(overload.turnsAway()).toBe(false);
   });
 
@@ -51,7 +55,7 @@ describe('lateness', () => {
     const { overload, run, wait } = watch(1);
     run(500, 60_000);
     run(0, 1000);
-    wait(500);
+    wait(155);
     expect(overload.turnsAway()).toBe(false);
   });
 
@@ -90,7 +94,7 @@ describe('twice as much as can be served', () => {
         }
       now = Math.max(now, startedAt + 1);
       queue += offered(now) * (now - startedAt);
-      if (now > 6000) longest = Math.max(longest, now - startedAt);
+      if (now > 20_000) longest = Math.max(longest, now - startedAt);
       if (now < tickDueAt) continue;
       overload.tick(now - tickDueAt, now);
       tickDueAt = now + 10;
@@ -100,10 +104,15 @@ describe('twice as much as can be served', () => {
     return { overload, goodput, longest };
   };
 
-  it('leaves nine tenths of the capacity for answers, none of them late', () => {
+  it('leaves nine tenths of the capacity for answers, and rounds short', () => {
     const { goodput, longest } = simulate(() => 2 / SERVE_MS, 30_000);
     expect(goodput(6000, 30_000)).toBeGreaterThan(0.9);
-    expect(longest).toBeLessThan(250);
+    expect(longest).toBeLessThan(600);
+  });
+
+  it('leaves as much where callers come back at once, over and over', () => {
+    const { goodput } = simulate(() => 40 / SERVE_MS, 30_000);
+    expect(goodput(6000, 30_000)).toBeGreaterThan(0.9);
   });
 
   it('is over for callers five seconds after it is over', () => {
