@@ -507,6 +507,44 @@ export const dataPlaneSuite = (name: string, create: () => Promise<PlaneUnderTes
       });
     });
 
+    describe('a TCP listener', () => {
+      const tcp = { ...listenerAt(POLICY_PORT), protocol: 'TCP' as const, upstream: 'bibby/c' };
+      const versions = (): readonly Upstream[] =>
+        [a, b].map(({ port }, index) => ({
+          ...upstreamAt(`bibby/c@v${index + 1}`, [port]),
+          protocol: 'tcp' as const,
+        }));
+      const split = (v1: number, v2: number): Snapshot['splits'] => ({
+        'bibby/c': {
+          service: 'bibby/c',
+          choices: [
+            { version: 'v1', upstream: 'bibby/c@v1', weight: v1 },
+            { version: 'v2', upstream: 'bibby/c@v2', weight: v2 },
+          ],
+        },
+      });
+
+      can(['tcp'], 'forwards bytes as they are, by the weights of the Service', async () => {
+        const parts = { listeners: [tcp], upstreams: versions() };
+        await serve([], { ...parts, splits: split(10_000, 0) });
+        const seen = seenIn(await ask({ path: '//a/../b' }));
+        expect(seen).toMatchObject({ server: 'a', url: '//a/../b' });
+        expect(seen.headers).not.toHaveProperty('x-request-id');
+        await serve([], { ...parts, splits: split(0, 10_000) });
+        expect(seenIn(await ask()).server).toBe('b');
+      });
+
+      can(['tcp', 'proxy-protocol'], 'closes what does not say who calls', async () => {
+        await serve([], {
+          listeners: [{ ...tcp, proxyProtocol: true }],
+          upstreams: versions(),
+          splits: split(10_000, 0),
+        });
+        await expect(ask()).rejects.toThrow();
+        expect(a.seen).toHaveLength(0);
+      });
+    });
+
     describe('activation', () => {
       can(['http'], 'leaves requests under way alone', async () => {
         await serve([ruleFor({ action: forwardTo(A) })]);
