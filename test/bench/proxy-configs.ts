@@ -15,7 +15,7 @@ const book = JSON.stringify({
 
 const preamble = (folder: string, name: string): string => `
 worker_processes 1; daemon off; pid ${folder}/${name}.pid; error_log ${folder}/${name}.log;
-events { worker_connections 8192; }`;
+events { worker_connections 8192; multi_accept on; }`;
 
 const keepAlive = 'access_log off; keepalive_requests 100000000; keepalive_timeout 300s;';
 

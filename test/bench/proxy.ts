@@ -162,20 +162,34 @@ const settled = (contenders: readonly Contender[]): readonly Contender[] => {
   return contenders.map((each) => ({ ...each, load: { ...each.load, generator } }));
 };
 
+/** What fails here is said, but not held against anybody: a thousand callers at once take their time to get in. */
+const warmUp = ({ name, load }: Contender): void => {
+  // An open loop alone would leave the runtime cold.
+  const generator =
+    load.generator.type === 'openLoop' ? ({ type: 'wrk' } as const) : load.generator;
+  try {
+    generate({ ...load, generator, seconds: WARM_UP_SECONDS });
+  } catch (error) {
+    console.log(`${name}, warming up: ${error instanceof Error ? error.message : String(error)}`);
+  }
+};
+
+/** Failures count here. */
+const measured = ({ name, pid, load }: Contender): Round => {
+  try {
+    return measure(pid, load);
+  } catch (error) {
+    throw new Error(`${name} failed`, { cause: error });
+  }
+};
+
 const runWork = async (work: Work): Promise<Record<string, Round>> => {
   const all = await contendersFor(work, await startBackend(work));
-  // An open loop alone would leave the runtime cold.
-  const isOpen = work.generator.type === 'openLoop';
-  for (const { load } of all)
-    generate({
-      ...load,
-      seconds: WARM_UP_SECONDS,
-      generator: isOpen ? { type: 'wrk' } : load.generator,
-    });
+  for (const contender of all) warmUp(contender);
   const contenders = settled(all);
   const rounds = contenders.map((): Round[] => []);
   for (let round = 0; round < Number(values.rounds); round++)
-    for (const [i, { pid, load }] of contenders.entries()) rounds[i]?.push(measure(pid, load));
+    for (const [i, contender] of contenders.entries()) rounds[i]?.push(measured(contender));
   await stopAll();
   return Object.fromEntries(contenders.map((each, i) => [each.name, summary(rounds[i] ?? [])]));
 };
@@ -204,6 +218,13 @@ const addedP99 = ({ direct, ...proxies }: Record<string, Round>): Record<string,
     ]),
   );
 
+/** Costs this work its figures, and the run its success. */
+const failed = (work: string, error: unknown): undefined => {
+  const { message, cause } = error instanceof Error ? error : new Error(String(error));
+  console.log(`${work}: ${message}${cause instanceof Error ? `: ${cause.message}` : ''}`);
+  process.exitCode = 1;
+};
+
 const run = async (): Promise<void> => {
   const missing = Object.keys(install).filter((command) => !has(command));
   for (const command of missing) console.log(`${command} is not installed: ${install[command]}`);
@@ -216,7 +237,9 @@ const run = async (): Promise<void> => {
   for (const [name, work] of Object.entries(await worksIn(folder, write))) {
     if (only && !only.includes(name)) continue;
     if (work.generator.type === 'h2load' && missing.includes('h2load')) continue;
-    const result = await runWork(work);
+    const result = await runWork(work).catch((error: unknown) => failed(name, error));
+    await stopAll();
+    if (!result) continue;
     results[name] = result;
     for (const [contender, round] of Object.entries(result))
       console.log(line(name, contender, round));
