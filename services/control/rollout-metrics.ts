@@ -38,7 +38,7 @@ export class RolloutMetrics {
     for (const run of runs) {
       const { machine, analysis } = run.record;
       if (run.broken !== undefined || !analysis || !isActive(machine)) continue;
-      if (machine.context.weight <= 0) continue;
+      if (machine.context.step === 0) continue;
       for (const plan of analysis.plan.analysis.metrics ?? []) {
         const key = `${run.id} ${analysis.canary} ${plan.name}`;
         named.add(key);

@@ -25,6 +25,8 @@ const { values: options } = parseArgs({
 interface Version {
   readonly name: string;
   readonly faults: Faults;
+  /** Of the old version meanwhile, as in the simulation; `usual` unless given. */
+  readonly old?: Faults;
   readonly end: 'failed' | 'succeeded';
   /** By rate; those of the simulation, and what two seconds more cost. */
   readonly limits: Readonly<
@@ -47,7 +49,8 @@ const versions: readonly Version[] = [
   },
   {
     name: 'one endpoint of twenty broken',
-    faults: { ...usual, broken: paths[3] ?? '' },
+    old: { errors: 0.001, slowness: 1 },
+    faults: { errors: 0.001, slowness: 1, broken: paths[3] ?? '' },
     end: 'failed',
     limits: { 50: { seconds: 25, exposed: 130 }, 500: { seconds: 4, exposed: 200 } },
   },
@@ -81,6 +84,7 @@ const over = new Set(['failed', 'succeeded', 'inconclusive']);
 /** One rollout from the first request that the new version gets to the last one, or to its promotion. */
 const trial = async (place: Place, version: Version, rate: number): Promise<Outcome> => {
   await warm(place);
+  await place.apps['v1.0'].set(version.old ?? usual);
   await place.apps['v1.1'].set(version.faults);
   await place.ask('rollout.start', { ...name, version: 'v1.1', reason: version.name });
   let rollout: RolloutStatus;
@@ -137,6 +141,7 @@ const judge = (version: Version, rate: number, outcomes: readonly Outcome[]) => 
 const main = async (): Promise<void> => {
   if (options.help) return print(usage);
   const place = await openPlace();
+  process.once('SIGINT', () => void place.close().then(() => process.exit(130)));
   const readers = startReaders({ port: place.port, host, paths }, 500);
   try {
     await place.apps['v1.0'].set(usual);

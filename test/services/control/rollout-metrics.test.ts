@@ -89,6 +89,14 @@ describe('a metric of a rollout', () => {
     expect(web.asked).toHaveLength(length);
   });
 
+  it('is asked for also where the new version is met beside the weights', async () => {
+    const web = fakeWeb(() => vector('0.2'));
+    await ship(`  strategy: ab\n  cohort: { header: x-tester, value: yes }\n${bounced}`, web);
+    await world.seconds(5, traffic);
+    expect(await world.rollout()).toMatchObject({ state: 'progressing', weight: 0 });
+    expect(web.asked.length).toBeGreaterThan(0);
+  });
+
   it('lets a good version through', async () => {
     await ship(
       bounced,
