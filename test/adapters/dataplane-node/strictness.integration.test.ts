@@ -90,7 +90,6 @@ describe('what is ambiguous', () => {
     ['an encoded slash', 400, head('GET /a%2fb HTTP/1.1', 'Host: a')],
     ['a fragment', 400, head('GET /#a HTTP/1.1', 'Host: a')],
     ['a NUL', 400, head('GET / HTTP/1.1', 'Host: a', 'X: \0')],
-    ['HTTP/2 in clear text', 505, 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
     ['a TLS hello', 400, '\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03'],
     [
       'an expectation',
