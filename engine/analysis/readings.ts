@@ -2,20 +2,7 @@
 // is neither good nor bad, but without good ones nobody gains traffic.
 import type { MetricPlan, MetricReading } from '../model/metric-plan.ts';
 import type { MetricFigure } from '../model/verdict.ts';
-import type { AnalysisState } from './state.ts';
-
-/** What is remembered of one metric. */
-export interface MetricTally {
-  /** Bad values in a row. */
-  readonly breaches: number;
-  /** Of the last answer, and of the last good value. */
-  readonly atMs: number;
-  readonly goodMs?: number;
-  readonly value?: number;
-  readonly baselineValue?: number;
-  /** Why there is no value, or why it is bad. */
-  readonly problem?: string;
-}
+import type { AnalysisState, MetricTally } from './state.ts';
 
 export interface Finding {
   /** In words. */

@@ -4,7 +4,6 @@ import type { RolloutPlan } from '../model/rollout-plan.ts';
 import type { Histogram } from '../model/telemetry.ts';
 import type { Counts } from './e-process.ts';
 import { edgeFor } from './histogram.ts';
-import type { MetricTally } from './readings.ts';
 import type { Watermarks } from './watermark.ts';
 
 export interface AnalysisState {
@@ -87,6 +86,19 @@ export interface ArmSums {
   readonly requests: number;
   readonly errors: number;
   readonly latency: Histogram;
+}
+
+/** What is remembered of a metric that others measure. */
+export interface MetricTally {
+  /** Bad values in a row. */
+  readonly breaches: number;
+  /** Of the last answer, and of the last good value. */
+  readonly atMs: number;
+  readonly goodMs?: number;
+  readonly value?: number;
+  readonly baselineValue?: number;
+  /** Why there is no value, or why it is bad. */
+  readonly problem?: string;
 }
 
 export interface RecentSpan {
