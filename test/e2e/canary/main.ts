@@ -171,7 +171,10 @@ const main = async (): Promise<void> => {
     print(
       `answers: ${[...readers.counts].map(([status, count]) => `${status} × ${count}`).join(', ')}`,
     );
-    if (readers.refusal) print(`not the service's own: ${readers.refusal}`);
+    if (readers.refusal)
+      print(
+        `not the service's own: ${readers.refusal}; readers stood still for up to ${readers.stalledMs} ms`,
+      );
     print(
       JSON.stringify({ e2e: 'canary', met, results, answers: Object.fromEntries(readers.counts) }),
     );

@@ -6,6 +6,8 @@ export interface Readers {
   readonly counts: ReadonlyMap<number, number>;
   /** The first answer that is neither 200 nor 500: not the service's own. */
   readonly refusal: string | undefined;
+  /** The longest that the readers themselves stood still: what fails then is the machine's doing. */
+  readonly stalledMs: number;
   perSecond: number;
   stop(): Promise<void>;
 }
@@ -19,6 +21,7 @@ export const startReaders = (
   const count = (status: number): void => void counts.set(status, (counts.get(status) ?? 0) + 1);
   let open = 0;
   let refusal: string | undefined;
+  let stalledMs = 0;
   const ask = (): void => {
     const path = at.paths[Math.floor(Math.random() * at.paths.length)] ?? '/';
     open += 1;
@@ -38,13 +41,19 @@ export const startReaders = (
         });
       },
     )
-      .once('error', () => done(0))
+      .once('error', (error) => {
+        refusal ??= `no answer: ${error.message}`;
+        done(0);
+      })
       .end();
   };
   const readers: Readers = {
     counts,
     get refusal() {
       return refusal;
+    },
+    get stalledMs() {
+      return Math.round(stalledMs);
     },
     perSecond,
     stop: async () => {
@@ -55,8 +64,12 @@ export const startReaders = (
   };
   // Exponential gaps, worked off every few milliseconds.
   let due = performance.now();
+  let ticked = due;
   const timer = setInterval(() => {
-    for (const now = performance.now(); due < now; ) {
+    const now = performance.now();
+    stalledMs = Math.max(stalledMs, now - ticked);
+    ticked = now;
+    while (due < now) {
       ask();
       due += (-Math.log(1 - Math.random()) * 1000) / readers.perSecond;
     }
