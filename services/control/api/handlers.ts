@@ -1,8 +1,8 @@
 // Every operation of the table, implemented once.
 import type { StandingSet } from '#engine/compile/standing.ts';
 import type { ControlDeps, Parts } from '../parts.ts';
-import type { Handlers } from './call.ts';
 import { createBreakerApi } from './breakers.ts';
+import type { Handlers } from './call.ts';
 import { createExplain } from './explain.ts';
 import { createFleetApi } from './fleet.ts';
 import { createPolicyApi } from './policy.ts';
