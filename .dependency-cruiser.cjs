@@ -60,7 +60,10 @@ module.exports = {
       name: 'engine-uses-five-packages',
       severity: 'error',
       from: { path: '^engine/' },
-      to: { dependencyTypes: ALL_NPM, pathNot: 'node_modules/(xstate|typebox|yaml|jose|@marcbachmann/cel-js)/' },
+      to: {
+        dependencyTypes: ALL_NPM,
+        pathNot: 'node_modules/(xstate|typebox|yaml|jose|@marcbachmann/cel-js)/',
+      },
     },
     {
       name: 'engine-is-pure',

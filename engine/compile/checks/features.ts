@@ -102,7 +102,4 @@ export const engineFeatures: ReadonlySet<Feature> = new Set<Feature>([
 ]);
 
 /** Of these nothing would reach a data plane yet, so nobody's word that it can enforce them counts. */
-export const notCompiled: ReadonlySet<Feature> = new Set<Feature>([
-  'peer-mtls',
-  'plugin',
-]);
+export const notCompiled: ReadonlySet<Feature> = new Set<Feature>(['peer-mtls', 'plugin']);
