@@ -8,12 +8,16 @@ const slow = ['test/**/*.integration.test.ts', 'test/**/*.e2e.test.ts'];
 
 export default defineConfig({
   test: {
+    // Most of a test's time is waiting; the default leaves a core of two idle.
+    maxWorkers: '100%',
     projects: [
       {
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: slow,
+          // One module graph per worker instead of one per file: half of the time.
+          isolate: false,
           // Properties take seconds where the machine is busy with other things.
           testTimeout: 30_000,
         },

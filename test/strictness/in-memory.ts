@@ -128,15 +128,18 @@ export interface InMemoryOptions {
 }
 
 const { createServer, Socket, connect } = net;
+const restore = (): void => {
+  Object.assign(net, { createServer, Socket, connect });
+};
 
-/** Of `net` nothing but the fakes is left for the rest of the file. */
+/** Puts the fakes into `net` for as long as the proxy is at work, so that no other test of the process meets them. */
 export const inMemoryProxy = async (options: InMemoryOptions): Promise<InMemoryProxy> => {
   const { answer, view, pipeline, onAccess } = options;
   let due: (() => void)[] = [];
   let upstreams: FakeSocket[] = [];
   let accepted: FakeSocket | undefined;
   const server = new FakeServer();
-  Object.assign(net, {
+  const fakes = {
     createServer: () => server,
     // The kernel handle of what was accepted moves to a socket that reads as the proxy likes.
     Socket: class {
@@ -160,7 +163,7 @@ export const inMemoryProxy = async (options: InMemoryOptions): Promise<InMemoryP
       due.push(() => socket.emit('connect'));
       return socket;
     },
-  });
+  };
   const plane = createNodePlane({
     pipeline: () => pipeline,
     reporter: 'source',
@@ -173,9 +176,9 @@ export const inMemoryProxy = async (options: InMemoryOptions): Promise<InMemoryP
   });
   afterAll(async () => {
     await plane.close();
-    Object.assign(net, { createServer, Socket, connect });
   });
-  await plane.activate(view);
+  Object.assign(net, fakes);
+  await plane.activate(view).finally(restore);
   const settle = (): void => {
     while (due.length > 0) {
       const now = due;
@@ -183,29 +186,37 @@ export const inMemoryProxy = async (options: InMemoryOptions): Promise<InMemoryP
       for (const act of now) act();
     }
   };
+  const talk: InMemoryProxy['talk'] = (pieces) => {
+    upstreams = [];
+    accepted = undefined;
+    server.emit('connection', new FakeSocket());
+    const socket = accepted as FakeSocket | undefined;
+    if (!socket) throw new Error('the connection was not accepted');
+    for (const piece of pieces) {
+      if (piece === '' || socket.destroyed) continue;
+      socket.hear(piece);
+      settle();
+    }
+    const said = {
+      sent: upstreams.map(({ written }) => written).join(''),
+      answers: socket.written,
+      closed: socket.ended || socket.destroyed,
+    };
+    socket.destroyed = true;
+    socket.emit('close');
+    settle();
+    for (const each of upstreams) each.emit('close');
+    if (plane.stats().exchanges !== 0) throw new Error('an exchange was left behind');
+    return said;
+  };
   return {
     talk(pieces) {
-      upstreams = [];
-      accepted = undefined;
-      server.emit('connection', new FakeSocket());
-      const socket = accepted as FakeSocket | undefined;
-      if (!socket) throw new Error('the connection was not accepted');
-      for (const piece of pieces) {
-        if (piece === '' || socket.destroyed) continue;
-        socket.hear(piece);
-        settle();
+      Object.assign(net, fakes);
+      try {
+        return talk(pieces);
+      } finally {
+        restore();
       }
-      const said = {
-        sent: upstreams.map(({ written }) => written).join(''),
-        answers: socket.written,
-        closed: socket.ended || socket.destroyed,
-      };
-      socket.destroyed = true;
-      socket.emit('close');
-      settle();
-      for (const each of upstreams) each.emit('close');
-      if (plane.stats().exchanges !== 0) throw new Error('an exchange was left behind');
-      return said;
     },
   };
 };
