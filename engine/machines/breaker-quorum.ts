@@ -63,14 +63,14 @@ export const judgeEndpoint = (context: BreakerContext, event: BreakerEvent): Jud
   const accusers = witnesses.filter((one) => isAccuser(one, plan));
   const failures = sumOf(accusers.map((one) => one.failures));
   const loudest = accusers.toSorted((a, b) => b.failures - a.failures)[0];
-  // What one agent says alone holds if nobody else has measured, or the others found the same some time in the window.
+  // What one agent says alone holds if there is nobody else, or the others found the same some time in the window. Where
+  // others just have not measured it waits for the first of them: until then its own reflex protects the one that suffers.
   const others = tallies(counts, event.nowMs - plan.windowMs).filter(
     ({ agent }) => agent !== loudest?.agent,
   );
   const isAgreed =
     failures - (loudest?.failures ?? 0) >= plan.minFailures - 1 ||
-    others.length === 0 ||
-    isMajority(others, plan);
+    (others.length === 0 ? isWithoutOthers(event) : isMajority(others, plan));
   return {
     condemned: failures >= plan.minFailures && isMajority(witnesses, plan) && isAgreed,
     evidence: {
@@ -82,6 +82,9 @@ export const judgeEndpoint = (context: BreakerContext, event: BreakerEvent): Jud
     },
   };
 };
+
+const isWithoutOthers = (event: BreakerEvent): boolean =>
+  'peers' in event && event.peers.bystanders === 0;
 
 const isAccuser = ({ requests, failures }: Tally, { failureShare }: BreakerPlan): boolean =>
   failures >= requests * failureShare;

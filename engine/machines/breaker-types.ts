@@ -62,6 +62,8 @@ export interface Peers {
   readonly ill: number;
   /** Live agents that use the upstream: one of them may probe. */
   readonly agents: readonly string[];
+  /** Live agents, but for the one that reports, that may send there, whether they have measured anything or not. */
+  readonly bystanders: number;
 }
 
 export type BreakerEvent =

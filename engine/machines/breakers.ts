@@ -235,6 +235,7 @@ class Round {
       well: states.filter((state) => state === 'well').length,
       ill: states.filter((state) => state === 'ill').length,
       agents: this.of(endpoint).phase === 'closed' ? [] : this.proberCandidates(endpoint),
+      bystanders: facts?.agents.filter((other) => other !== agent).length ?? 0,
     };
   }
 
@@ -264,4 +265,4 @@ class Round {
   }
 }
 
-const nobody: Peers = { endpoints: 0, open: 0, well: 0, ill: 0, agents: [] };
+const nobody: Peers = { endpoints: 0, open: 0, well: 0, ill: 0, agents: [], bystanders: 0 };

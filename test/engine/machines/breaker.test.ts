@@ -11,7 +11,15 @@ import {
 } from '#engine/machines/breaker-types.ts';
 
 const target = 'bibby/catalog-service@v1.0/10.0.0.1:80';
-const peers: Peers = { endpoints: 4, open: 0, well: 3, ill: 0, agents: ['a', 'b', 'c'] };
+const peers: Peers = {
+  endpoints: 4,
+  open: 0,
+  well: 3,
+  ill: 0,
+  agents: ['a', 'b', 'c'],
+  bystanders: 0,
+};
+const amongOthers = { peers: { ...peers, bystanders: 2 } };
 
 const report = (
   agent: string,
@@ -86,10 +94,20 @@ describe('every phase of a breaker meets every event', () => {
 });
 
 describe('a breaker', () => {
-  it('opens for all on what one agent found, if the others have not measured', () => {
+  it('opens on the word of the only agent that sends there', () => {
     expect(decisions(undefined, report('a', 10, 10))).toEqual([
       { type: 'breaker', target, state: 'open' },
     ]);
+  });
+
+  it('does not open on the word of one while the others have not measured', () => {
+    const alone = run([report('a', 10, 10, amongOthers)]);
+    expect(alone.phase).toBe('closed');
+    const still = run([report('a', 1_000_000, 1_000_000, { nowMs: 2000, ...amongOthers })], alone);
+    expect(still.phase).toBe('closed');
+    expect(run([report('b', 1, 0, amongOthers)], still).phase).toBe('closed');
+    const second = report('b', 1, 1, { nowMs: 2100, ...amongOthers });
+    expect(decisions(still, second)).toEqual([{ type: 'breaker', target, state: 'open' }]);
   });
 
   it('does not open on too little', () => {

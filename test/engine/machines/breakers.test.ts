@@ -43,6 +43,12 @@ const sample = (
   } satisfies Sample,
 });
 
+/** Found by one agent, and by another right after. */
+const found = (agent: string, endpoints: readonly EndpointSeries[], nowMs = 0) => [
+  sample(agent, endpoints, nowMs),
+  sample(agent === 'a' ? 'b' : 'a', endpoints, nowMs + 1),
+];
+
 const run = (events: readonly BreakersEvent[], fleet: Fleet, start: Breakers = noBreakers) => {
   let state = start;
   const effects = events.flatMap((event) => {
@@ -99,6 +105,14 @@ describe('the fleet’s breakers', () => {
     expect([...openOnes(state)].sort()).toEqual([endpoint(0), endpoint(1)]);
   });
 
+  it('stay closed on the word of one of several that send there', () => {
+    const seen = [{ endpoint: endpoint(0), requests: 50, failures: 50 }];
+    const lies = [0, 1, 2, 3].map((second) => sample('a', seen, second * 1000));
+    expect(openOnes(run(lies, fleetOf(4)).state)).toEqual([]);
+    const alone: Fleet = new Map([[upstream, { endpoints: [0, 1].map(endpoint), agents: ['a'] }]]);
+    expect(openOnes(run(lies.slice(0, 1), alone).state)).toEqual([endpoint(0)]);
+  });
+
   it('stay closed in a brownout of all', () => {
     const seen = [0, 1, 2, 3].map((at) => ({ endpoint: endpoint(at), requests: 20, failures: 20 }));
     const events = agents.flatMap((agent, at) => [sample(agent, seen, at * 100)]);
@@ -116,13 +130,13 @@ describe('the fleet’s breakers', () => {
 
   it('let only agents probe that use the upstream', () => {
     const seen = [{ endpoint: endpoint(0), requests: 20, failures: 20 }];
-    const { state } = run([sample('c', seen, 0), { type: 'tick', nowMs: 30_000 }], fleetOf(3));
-    expect(state.breakers[endpoint(0)]?.context.prober).toBe('c');
+    const { state } = run([...found('c', seen), { type: 'tick', nowMs: 30_001 }], fleetOf(3));
+    expect(['a', 'c']).toContain(state.breakers[endpoint(0)]?.context.prober);
   });
 
   it('forget endpoints that are gone and ignore those never heard of', () => {
     const seen = [{ endpoint: endpoint(0), requests: 20, failures: 20 }];
-    const { state } = run([sample('a', seen, 0)], fleetOf(3));
+    const { state } = run(found('a', seen), fleetOf(3));
     expect(openOnes(state)).toEqual([endpoint(0)]);
     const smaller = new Map([[upstream, { endpoints: [endpoint(1)], agents }]]);
     expect(run([{ type: 'tick', nowMs: 1000 }], smaller, state).state.breakers).toEqual({});
@@ -147,7 +161,7 @@ describe('the fleet’s breakers', () => {
 
   it('say after a restart what they said before', () => {
     const seen = [{ endpoint: endpoint(0), requests: 20, failures: 20 }];
-    const { state, effects } = run([sample('a', seen, 0)], fleetOf(3));
+    const { state, effects } = run(found('a', seen), fleetOf(3));
     const read = readBreakers(JSON.parse(JSON.stringify(state)));
     expect(standingBreakers(read)).toEqual(effects.filter(({ type }) => type === 'breaker'));
   });
@@ -158,7 +172,7 @@ describe('the fleet’s breakers', () => {
       requests: 20,
       failures: at < 2 ? 20 : 0,
     }));
-    const { state } = run([sample('a', seen, 0)], fleetOf(6));
+    const { state } = run(found('a', seen), fleetOf(6));
     expect([...openOnes(state)].sort()).toEqual([endpoint(0), endpoint(1)]);
     const broken = { v: 1, breakers: { ...state.breakers, [endpoint(1)]: { v: 9 } } };
     expect(openOnes(readBreakers(broken))).toEqual([endpoint(0)]);

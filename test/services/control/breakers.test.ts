@@ -51,12 +51,21 @@ const words = (at: number) => edges.map((edge) => word(edge, at));
 const breakerEvents = async () =>
   (await world.events()).filter(({ type }) => type.startsWith('weir.breaker.'));
 
-/** The first endpoint fails for the first agent, which is alone with it; the others are well for all. */
+/** The first endpoint fails for the first agent, and once for another; the others are well for all. */
 const turnBad = (): Promise<void> =>
-  world.seconds(1, () => edges[0]?.sample([], [told(1, 10, 10), told(2, 10, 0), told(3, 10, 0)]));
+  world.seconds(1, () => {
+    edges[0]?.sample([], [told(1, 10, 10), told(2, 10, 0), told(3, 10, 0)]);
+    edges[1]?.sample([], [told(1, 1, 1)]);
+  });
 
 describe('the breakers of the fleet', () => {
-  it('open for all what one agent found, and say why', async () => {
+  it('do not open on the word of one agent among others that measure nothing', async () => {
+    await world.seconds(4, () => edges[0]?.sample([], [told(1, 500, 500), told(2, 500, 0)]));
+    expect(words(1)).toEqual(['closed', 'closed', 'closed']);
+    expect(await breakerEvents()).toEqual([]);
+  });
+
+  it('open for all what two agents found, and say why', async () => {
     await turnBad();
     expect(words(1)).toEqual(['open', 'open', 'open']);
     expect(words(2)).toEqual(['closed', 'closed', 'closed']);
@@ -64,7 +73,7 @@ describe('the breakers of the fleet', () => {
       {
         type: 'weir.breaker.opened',
         subject: endpoint(1),
-        data: { requests: 10, failures: 10, agents: 1, accusers: 1, openMs: 10_000, openings: 1 },
+        data: { requests: 11, failures: 11, agents: 2, accusers: 2, openMs: 10_000, openings: 1 },
       },
     ]);
   });
@@ -159,7 +168,10 @@ describe('the breakers of the fleet', () => {
     const slow = await world.agent('edge-9', 'edge.public', {
       now: () => world.time.now() - behindMs,
     });
-    const say = () => slow.sample([], [told(1, 10, 10), told(2, 10, 0), told(3, 10, 0)]);
+    const say = () => {
+      slow.sample([], [told(1, 10, 10), told(2, 10, 0), told(3, 10, 0)]);
+      edges[0]?.sample([], [told(1, 1, 1)]);
+    };
     await world.seconds(2, () => {
       behindMs += 30_000;
       say();
