@@ -47,7 +47,8 @@ ${picture(mermaid(breakerMachine))}
 * Every agent that measured the endpoint has a say by how many requests it sent, and none a larger one than the median
   agent's. The endpoint opens when they saw at least 5 failures together and more than half of that accuses it, that is,
   saw at least half of its requests fail. The newest part of the last 10 s that shows so many failures is judged, so that
-  better days do not excuse. What one agent says alone holds only if nobody else has measured, or the others found the same.
+  better days do not excuse. What one agent says alone holds if no other live agent sends there, or the others found the same;
+  agents that have measured nothing are no witnesses, so it waits for the first failure that another one sees.
 * It stays closed while more of the upstream's other endpoints are ill than well, when as many of the upstream's endpoints
   are open already as may be, and when it is the last one.
 * Open lasts 30 s, twice as long after every failed probe, 300 s at most. Then one agent is elected to probe; three
