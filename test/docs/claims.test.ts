@@ -1,0 +1,105 @@
+// What the documentation names is there: commands and their options, scripts, files, settings, events.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { eventTypes } from '#engine/model/event.ts';
+import { weir } from '#test/services/cli/world.ts';
+import manifest from '../../package.json' with { type: 'json' };
+import { blocksOf, codeOf, pages, root } from './pages.ts';
+
+const shells = ['sh', 'console', 'bash'];
+const shellLines = pages.flatMap((page) =>
+  shells.flatMap((language) => blocksOf(page, language)).flatMap(({ text }) => text.split('\n')),
+);
+const everything = pages.map(({ text }) => text).join('\n');
+const sources = ['services', 'adapters', 'setup', 'bin', 'test']
+  .flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((file) =>
+      join(root, folder, file),
+    ),
+  )
+  .filter((file) => /\.(ts|mjs)$/.test(file) || file.startsWith(join(root, 'bin')))
+  .map((file) => readFileSync(file, 'utf8'))
+  .join('\n');
+
+/** `weir rollout start x --to y` → its verbs and options. */
+const commands = [
+  ...new Set(
+    [...shellLines, ...pages.flatMap(codeOf)]
+      .flatMap((line) => [...line.matchAll(/(?:^|[\s$(|])(?:bin\/|npx )?weir ([a-z][^|)`]*)/g)])
+      .map(([, words = '']) => words.split(/\s#|\s<<|\s\$/)[0]?.trim() ?? '')
+      .filter((words) => words !== ''),
+  ),
+];
+
+const helps = new Map<string, Promise<string>>();
+const helpOf = (words: readonly string[]): Promise<string> => {
+  const verb = words.join(' ');
+  const known = helps.get(verb) ?? weir([...words, '--help']).then(({ out }) => out);
+  helps.set(verb, known);
+  return known;
+};
+
+/** The longest beginning that is a command. */
+const verbsOf = async (words: readonly string[]): Promise<string[]> => {
+  const verbs: string[] = [];
+  for (const word of words) {
+    if (!/^[a-z][a-z-]*$/.test(word)) break;
+    if (!new RegExp(`^ {2}(\\S+\\|)?${word}(\\|\\S+)?( |$)`, 'm').test(await helpOf(verbs))) break;
+    verbs.push(word);
+  }
+  return verbs;
+};
+
+describe('the documentation', () => {
+  it('has commands to show', () => {
+    expect(commands.length).toBeGreaterThan(15);
+  });
+
+  it.each(commands)('weir %s', async (line) => {
+    const words = line.replaceAll(/'[^']*'|"[^"]*"/g, 'TEXT').split(/\s+/);
+    const verbs = await verbsOf(words);
+    expect(verbs.length).toBeGreaterThan(0);
+    const help = await helpOf(verbs);
+    const next = words[verbs.length];
+    if (next !== undefined && /^[a-z]+$/.test(next))
+      expect(help.split('\n')[0]).toMatch(/[<[](?!options|command)/);
+    for (const option of words.filter((word) => /^--?[a-zA-Z]/.test(word)))
+      expect(help).toMatch(new RegExp(`(^|[ ,])${option}[ ,]`, 'm'));
+  });
+
+  it('names scripts of package.json only', () => {
+    const named = [...everything.matchAll(/npm run ([\w:]+)/g)].map(([, script = '']) => script);
+    expect(named.filter((script) => !(script in manifest.scripts))).toEqual([]);
+  });
+
+  it('leads to pages that exist', () => {
+    const lost = pages.flatMap(({ file, text }) =>
+      [...text.matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g)]
+        .map(([, target = '']) => join(root, dirname(file), target))
+        .filter((target) => !target.startsWith(join(root, '.weir')) && !existsSync(target)),
+    );
+    expect(lost).toEqual([]);
+  });
+
+  it('names files that exist', () => {
+    const named = pages
+      .flatMap(codeOf)
+      .flatMap((code) => [...code.matchAll(/(?<![\w/.-])[\w./-]+\/[\w.-]+\.(?:ts|yaml|mjs)\b/g)])
+      .map(([file]) => file);
+    expect(named.filter((file) => !existsSync(join(root, file)))).toEqual([]);
+  });
+
+  it('names settings that are read', () => {
+    const named = new Set([...everything.matchAll(/WEIR_[A-Z_]+/g)].map(([name]) => name));
+    expect([...named].filter((name) => !sources.includes(name))).toEqual([]);
+  });
+
+  it('names events that are told', () => {
+    const nouns = new Set(eventTypes.map((type) => type.split('.')[0]));
+    const named = pages
+      .flatMap(codeOf)
+      .filter((code) => /^[a-z]+\.[a-zA-Z]+$/.test(code) && nouns.has(code.split('.')[0]));
+    expect(named.filter((type) => !eventTypes.some((known) => known === type))).toEqual([]);
+  });
+});
