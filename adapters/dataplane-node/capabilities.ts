@@ -38,6 +38,7 @@ const plane = [
   'tcp',
   'proxy-protocol',
   'client-certificates',
+  'peer-principal',
   'https-redirect',
   'timeout',
   'per-try-timeout',

@@ -107,7 +107,8 @@ export class Door implements ConnectionHome {
     else this.serveHttp(socket, caller);
   }
 
-  private serveHttp(socket: Socket, { proxied, principal, names }: Caller): void {
+  private serveHttp(socket: Socket, caller: Caller): void {
+    const { proxied, principal, names } = caller;
     const isSecure = socket instanceof TLSSocket;
     const peer = {
       address: proxied?.source.address ?? plainAddress(socket.remoteAddress ?? ''),
@@ -115,6 +116,8 @@ export class Door implements ConnectionHome {
       names,
       scheme: isSecure ? ('https' as const) : ('http' as const),
       localPort: this.plan.port,
+      localAddress: proxied?.destination.address ?? plainAddress(socket.localAddress ?? ''),
+      serverName: serverNameOf(socket, caller),
     };
     if (isSecure && socket.alpnProtocol === 'h2') {
       this.remember(new CallerSession(socket, this, peer, this.context));
@@ -133,13 +136,12 @@ export class Door implements ConnectionHome {
     caller: Caller,
   ): void {
     const isDecrypted = socket instanceof TLSSocket;
-    const ownName = isDecrypted && typeof socket.servername === 'string' ? socket.servername : '';
     const entry = {
       listener,
       service,
       protocol,
       addresses: caller.proxied ?? addressesOf(socket),
-      serverName: caller.serverName ?? (ownName === '' ? undefined : ownName),
+      serverName: serverNameOf(socket, caller),
       principal: caller.principal,
       isDecrypted,
       onClosed: (tunnel: CallerConnection) => this.forget(tunnel),
@@ -169,6 +171,13 @@ export const prepareEntrance = (
     now: () => clock.now(),
   });
   return { entrance, acceptor };
+};
+
+/** Read from the ClientHello, or heard in the handshake. */
+const serverNameOf = (socket: Socket, { serverName }: Knocking): string | undefined => {
+  const heard = socket instanceof TLSSocket && socket.servername;
+  const name = serverName ?? (heard === false || heard === null ? '' : heard);
+  return name === '' ? undefined : name.toLowerCase().replace(/\.$/, '');
 };
 
 const addressesOf = (socket: Socket): ProxiedAddresses => ({

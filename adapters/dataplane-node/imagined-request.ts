@@ -35,6 +35,8 @@ export const imaginedRequest = (asked: Imagined, listeners: readonly Listener[])
   return {
     listener: listener.name,
     localPort: listener.port,
+    localAddress: anyAddresses.has(listener.address) ? undefined : listener.address,
+    serverName: serverNameOf(url),
     scheme,
     method: asked.method.toUpperCase(),
     host: authority.replace(/:\d+$/, '').replace(/\.$/, '').toLowerCase(),
@@ -48,6 +50,12 @@ export const imaginedRequest = (asked: Imagined, listeners: readonly Listener[])
     headers: (name) => lines.get(name) ?? [],
   };
 };
+
+const anyAddresses: ReadonlySet<string> = new Set(['0.0.0.0', '::']);
+
+/** What a client would ask for in TLS: a name, never an address. */
+const serverNameOf = ({ protocol, hostname }: URL): string | undefined =>
+  protocol !== 'https:' || /^\[|^[0-9.]+$/.test(hostname) ? undefined : hostname.replace(/\.$/, '');
 
 /** The URL class has its own idea of dot segments; the gateway judges the path as it was sent. */
 const pathOf = (url: string, listener: Listener): string => {

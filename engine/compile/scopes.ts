@@ -102,6 +102,7 @@ export const checkFeatures = (
 ): void => {
   const { landing, fleet, fetchesKeys, findings } = options;
   const byEngine = new Set<Feature>(engineFeatures);
+  const identifying = identifyingScopes(drafts);
   if (fetchesKeys) byEngine.add('jwks-remote');
   /** Who cannot, as the end of a sentence; undefined if all can. */
   const lacking = (draft: AnyDraft, feature: Feature): string | undefined => {
@@ -112,10 +113,12 @@ export const checkFeatures = (
       draft.kind === 'Rollout'
     )
       return 'nothing enforces yet';
-    const scope = landing
-      .of(draft.id)
-      .find((one) => fleet.capabilities(one)?.has(feature) === false);
-    return scope && `no data plane of ${scope} enforces`;
+    const scopes = landing.of(draft.id);
+    const scope = scopes.find((one) => fleet.capabilities(one)?.has(feature) === false);
+    if (scope) return `no data plane of ${scope} enforces`;
+    if (feature !== 'peer-principal' || !decides(draft)) return undefined;
+    const anonymous = scopes.find((one) => !identifying.has(one));
+    return anonymous && `callers of ${anonymous} do not show`;
   };
   for (const draft of drafts.all)
     for (const { feature, path } of needsOf(draft.document)) {
@@ -127,7 +130,29 @@ export const checkFeatures = (
         path,
         part: 'key',
         message: `${what} asks for "${feature}", which ${who}`,
-        hint: 'Leave it out, or serve the scope with a data plane that can.',
+        hint: feature === 'peer-principal' ? askForIdentity : otherDataPlane,
       });
     }
 };
+
+const otherDataPlane = 'Leave it out, or serve the scope with a data plane that can.';
+const askForIdentity =
+  'Ask for client certificates (tls.clientCertificate of a listener), or say "mode: audit" to see what it would do.';
+
+/** Where callers can have an identity at all: a listener asks for their certificates. What comes in at sidecars is plain. */
+const identifyingScopes = (drafts: Drafts): ReadonlySet<Scope> =>
+  new Set(
+    drafts
+      .of('Gateway')
+      .filter(({ resource }) =>
+        resource.spec.listeners.some(
+          ({ tls }) => (tls?.clientCertificate?.mode ?? 'none') !== 'none',
+        ),
+      )
+      .map(({ resource }) => edgeScope(resource.metadata.name)),
+  );
+
+/** A policy that only watches may wait for identities that are not there yet. */
+const decides = ({ resource }: AnyDraft): boolean =>
+  resource.kind !== 'Authorization' ||
+  (resource.spec.mode === 'enforce' && resource.spec.action !== 'AUDIT');

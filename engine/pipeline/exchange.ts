@@ -18,6 +18,10 @@ export interface RequestView {
   /** The peer, or the rightmost untrusted hop where the peer is a trusted proxy. */
   readonly clientAddress: string;
   readonly peerAddress: string;
+  /** Where the caller connected to, as a proxy in front tells it, if one does; absent where nobody knows. */
+  readonly localAddress?: string | undefined;
+  /** That a TLS caller asked for, in lower case without trailing dot; absent without TLS or without a name. */
+  readonly serverName?: string | undefined;
   /** `spiffe://...` of the peer's certificate, if any. */
   readonly peerPrincipal: string | undefined;
   /** Other names of the peer's certificate; absent without one, and where the data plane does not look. */

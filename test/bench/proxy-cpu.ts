@@ -107,7 +107,14 @@ const home = {
   remember: () => {},
   forget: () => {},
 };
-const peer = { address: '127.0.0.1', principal: undefined, scheme: 'http' as const, localPort: 1 };
+const peer = {
+  address: '127.0.0.1',
+  principal: undefined,
+  scheme: 'http' as const,
+  localPort: 1,
+  localAddress: '127.0.0.1',
+  serverName: undefined,
+};
 const connections = Array.from(
   { length: 64 },
   () => new DownstreamConnection(new FakeSocket() as unknown as net.Socket, home, peer, context),

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { capabilities } from '#adapters/dataplane-node/capabilities.ts';
+import type { Snapshot } from '#engine/model/snapshot.ts';
 import { createPipeline } from '#engine/pipeline/create-pipeline.ts';
 import type { Outcome, Pipeline } from '#engine/pipeline/exchange.ts';
 import { pipelineDeps } from '#test/support/pipeline-deps.ts';
@@ -13,6 +14,7 @@ import { compileFiles, libraryFleet } from './surroundings.ts';
 
 let key: KeyPair;
 let pipeline: Pipeline;
+let catalog: Snapshot;
 
 beforeAll(async () => {
   key = await keyPair('EdDSA', 'dev');
@@ -22,7 +24,9 @@ beforeAll(async () => {
     { workloads: libraryFleet, capabilities, jwks: JSON.stringify({ keys: [key.jwk] }) },
   );
   const snapshot = compiled.snapshots.get('edge.public');
-  if (!snapshot) throw new Error('no snapshot of the edge');
+  const sidecar = compiled.snapshots.get('sidecar.bibby.catalog-v1-0');
+  if (!snapshot || !sidecar) throw new Error('no snapshot of the edge, or of the catalog');
+  catalog = sidecar;
   pipeline = createPipeline(planeView(snapshot), pipelineDeps());
 });
 
@@ -104,6 +108,39 @@ describe('the demo', () => {
     const bad = await preflight('https://evil.example');
     expect(bad.exchange?.responseHeaders.map((text) => text.toLowerCase())).not.toContain(
       'access-control-allow-origin',
+    );
+  });
+});
+
+describe('between services', () => {
+  const library = 'spiffe://cluster.local/ns/bibby/sa/library-service';
+  const circulation = 'spiffe://cluster.local/ns/bibby/sa/circulation-service';
+  const key = 'bibby/library-reads-catalog';
+  const book = { url: '/api/v1/books/7', listener: 'inbound' };
+  const judge = (mode: 'audit' | 'enforce', facts: RequestFacts) => {
+    const plan = catalog.authorizations[key];
+    if (!plan) throw new Error('the policy is not in the snapshot');
+    const snapshot = { ...catalog, authorizations: { [key]: { ...plan, mode } } };
+    return createPipeline(planeView(snapshot), pipelineDeps()).handle(requestView(facts), 'r1');
+  };
+
+  it.each([
+    ['library-service', { peerPrincipal: library }, 200],
+    ['another service', { peerPrincipal: circulation }, 403],
+    ['nobody known', {}, 403],
+    ['another service about authors', { peerPrincipal: circulation, url: '/api/v1/authors' }, 200],
+    ['another service about changes', { peerPrincipal: circulation, method: 'PUT' }, 200],
+  ])('enforced, catalog-service answers %s with %j: %i', async (_, facts, status) => {
+    const outcome = await judge('enforce', { ...book, ...facts });
+    expect(outcome.type === 'respond' ? outcome.status : 200).toBe(status);
+  });
+
+  it('as long as it watches, everybody comes through and the log says who would not', async () => {
+    const { type, exchange } = await judge('audit', book);
+    expect(type).toBe('forward');
+    expect(exchange?.notes).toEqual({ audit: `Authorization/${key} rule 0 would deny` });
+    expect((await judge('audit', { ...book, peerPrincipal: library })).exchange?.notes).toBe(
+      undefined,
     );
   });
 });

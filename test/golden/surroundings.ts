@@ -45,6 +45,7 @@ export const modestFeatures: ReadonlySet<Feature> = new Set<Feature>([
   'jwt',
   'authorization',
   'authorization-cel',
+  'peer-principal',
   'quota-local',
   'timeout',
   'retry',

@@ -13,6 +13,9 @@ export interface PeerFacts {
   readonly names?: PeerNames | undefined;
   readonly scheme: 'http' | 'https';
   readonly localPort: number;
+  readonly localAddress: string;
+  /** In lower case. */
+  readonly serverName: string | undefined;
 }
 
 export class DownstreamRequest implements RequestView {
@@ -39,6 +42,14 @@ export class DownstreamRequest implements RequestView {
 
   get localPort(): number {
     return this.peer.localPort;
+  }
+
+  get localAddress(): string {
+    return this.peer.localAddress;
+  }
+
+  get serverName(): string | undefined {
+    return this.peer.serverName;
   }
 
   get scheme(): 'http' | 'https' {

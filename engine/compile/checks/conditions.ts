@@ -23,7 +23,9 @@ const texts: ReadonlySet<string> = new Set([
   'request.method',
   'request.path',
   'request.host',
+  'connection.sni',
 ]);
+const addresses: ReadonlySet<string> = new Set(['source.ip', 'remote.ip', 'destination.ip']);
 const named = /^request\.(headers\[[^\][\s]+\]|auth\.claims(\[[^\][]+\])+)$/;
 
 export const checkCondition = (condition: ConditionSpec, path: Path): readonly Finding[] => {
@@ -41,7 +43,7 @@ export const checkCondition = (condition: ConditionSpec, path: Path): readonly F
 };
 
 const kindOf = (key: string): ValueKind => {
-  if (key === 'source.ip' || key === 'remote.ip') return 'block';
+  if (addresses.has(key)) return 'block';
   if (key === 'destination.port') return 'port';
   return texts.has(key) || named.test(key) ? 'text' : 'unknown';
 };
@@ -53,13 +55,6 @@ const unknownKey = (key: string, path: Path): Finding => {
       path,
       message: `${key} is about a filter of Envoy, which no data plane of Weir has`,
       hint: 'Say it with request.headers[...], request.auth.claims[...] or a condition in CEL.',
-    };
-  if (key === 'destination.ip' || key === 'connection.sni')
-    return {
-      code: 'ERR_POLICY_NOT_SUPPORTED',
-      path,
-      message: `no data plane tells ${key} to policies`,
-      hint: 'Attach the policy to one listener, by sectionName, instead.',
     };
   return {
     code: 'ERR_FIELD_VALUE',

@@ -44,6 +44,7 @@ const plain: ReadonlyMap<string, Fact> = new Map<string, Fact>([
   ['request.path', ({ request }) => [request.path]],
   ['request.host', ({ request }) => [request.host]],
   ['destination.port', ({ request }) => [String(request.localPort)]],
+  ['connection.sni', ({ request }) => one(request.serverName)],
 ]);
 
 /** Undefined: no such fact. */
@@ -54,9 +55,11 @@ export const factOf = (key: string): Fact | undefined => {
   return ({ claims }) => claimTexts(claims, names);
 };
 
-/** As written, but for identities, whose scheme may be left out. */
-export const patternsOf = (key: string, values: readonly string[]): readonly string[] =>
-  key === 'source.principal' ? values.map(withoutScheme) : values;
+/** As written, but for identities, whose scheme may be left out, and server names, which have no case. */
+export const patternsOf = (key: string, values: readonly string[]): readonly string[] => {
+  if (key === 'source.principal') return values.map(withoutScheme);
+  return key === 'connection.sni' ? values.map((value) => value.toLowerCase()) : values;
+};
 
 /** Namespaces take `*` anywhere, as in `from`. */
 export const testOf = (key: string): ((pattern: string) => StringTest) =>
@@ -67,6 +70,7 @@ export const headerOf = (key: string): string | undefined =>
 
 export const addressOf = (key: string): ((exchange: FilterExchange) => string) | undefined => {
   if (key === 'source.ip') return ({ request }) => request.peerAddress;
+  if (key === 'destination.ip') return ({ request }) => request.localAddress ?? '';
   return key === 'remote.ip' ? ({ request }) => request.clientAddress : undefined;
 };
 
