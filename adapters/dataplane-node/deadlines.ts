@@ -26,6 +26,7 @@ export class Deadlines {
   private readonly monotonic: () => number;
   private readonly tickMs: number;
   private readonly onDefect: (error: unknown) => void;
+  private readonly afterReads: (run: () => void) => void;
   private readonly slots: (Deadline | undefined)[] = Array.from({ length: SLOTS });
   private cursor: number;
   private timer: NodeJS.Timeout | undefined;
@@ -36,9 +37,11 @@ export class Deadlines {
     onDefect: (error: unknown) => void = (error) => {
       throw error;
     },
+    afterReads: (run: () => void) => void = setImmediate,
   ) {
     this.monotonic = monotonic;
     this.onDefect = onDefect;
+    this.afterReads = afterReads;
     this.tickMs = tickMs;
     this.now = monotonic();
     this.cursor = Math.floor(this.now / tickMs);
@@ -72,6 +75,12 @@ export class Deadlines {
     this.lagMs = Math.max(0, now - this.now - this.tickMs);
     this.onTick?.(this.lagMs, now);
     this.now = now;
+    // What came in while the process stood still was in time: it is read first.
+    if (this.lagMs > this.tickMs) this.afterReads(() => this.turn(now));
+    else this.turn(now);
+  }
+
+  private turn(now: number): void {
     const target = Math.floor(now / this.tickMs);
     // After a long stall one turn of the wheel visits everything.
     if (target - this.cursor > SLOTS) this.cursor = target - SLOTS;

@@ -11,14 +11,23 @@ class Bell extends Deadline {
 
 const wheel = () => {
   let now = 1000;
-  const deadlines = new Deadlines(() => now, 10);
+  const reading: (() => void)[] = [];
+  const deadlines = new Deadlines(
+    () => now,
+    10,
+    () => {},
+    (run) => reading.push(run),
+  );
+  const read = () => {
+    for (const run of reading.splice(0)) run();
+  };
   const go = (to: number) => {
     while (now < to) {
       now = Math.min(to, now + 10);
       deadlines.tick();
     }
   };
-  return { deadlines, go, jump: (to: number) => ((now = to), deadlines.tick()) };
+  return { deadlines, go, read, jump: (to: number) => ((now = to), deadlines.tick()) };
 };
 
 describe('a deadline', () => {
@@ -55,14 +64,27 @@ describe('a deadline', () => {
   });
 
   it('does not come when disarmed, and comes after a stall', () => {
-    const { deadlines, jump } = wheel();
+    const { deadlines, jump, read } = wheel();
     const [kept, dropped, never] = [new Bell(), new Bell(), new Bell()];
     deadlines.arm(kept, 2000);
     deadlines.arm(dropped, 2000);
     deadlines.arm(never, Number.POSITIVE_INFINITY);
     deadlines.disarm(dropped);
     jump(90_000);
+    read();
     expect([kept.rung, dropped.rung, never.rung]).toEqual([[90_000], [], []]);
+  });
+
+  it('of a stall gives way to what was read first', () => {
+    const { deadlines, jump, read } = wheel();
+    const [moved, kept] = [new Bell(), new Bell()];
+    deadlines.arm(moved, 2000);
+    deadlines.arm(kept, 2000);
+    jump(3000);
+    expect(kept.rung).toEqual([]);
+    deadlines.arm(moved, 5000);
+    read();
+    expect([moved.rung, kept.rung]).toEqual([[], [3000]]);
   });
 
   it('always comes between its time and one tick after, however often it is moved', () => {

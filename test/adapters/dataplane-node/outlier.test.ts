@@ -18,7 +18,12 @@ const plan = (changes: Partial<OutlierPlan> = {}): OutlierPlan => ({
 
 const fixture = (count: number, settings: OutlierPlan) => {
   let now = 0;
-  const deadlines = new Deadlines(() => now, 10);
+  const deadlines = new Deadlines(
+    () => now,
+    10,
+    undefined,
+    (run) => run(),
+  );
   const list = Array.from(
     { length: count },
     (_, i) => new EndpointState({ address: `10.0.0.${i}`, port: 80, weight: 1 }, 0),

@@ -3,9 +3,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { get } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import {
   type Operation,
@@ -83,6 +85,8 @@ const start = async (keep: Keep): Promise<Omit<Place, 'close'>> => {
     askControl(`${url}${operations[operation].path}`, token, body);
   const documents = [{ file: 'canary.yaml', text: policy(apps) }];
   await ask('policy.apply', { documents, wait: { percent: 100, timeoutMs: 30_000 } });
+  // On a busy machine control may not have heard of the edge yet, and waits for nobody then.
+  await untilAnswered(port);
   return {
     port,
     apps,
@@ -95,6 +99,25 @@ const start = async (keep: Keep): Promise<Omit<Place, 'close'>> => {
     },
   };
 };
+
+const untilAnswered = async (port: number): Promise<void> => {
+  const untilMs = Date.now() + 30_000;
+  for (;;) {
+    const status = await statusFrom(port).catch(() => 0);
+    if (status === 200) return;
+    if (Date.now() > untilMs) throw new Error(`the edge does not serve: ${status || 'no answer'}`);
+    await sleep(50);
+  }
+};
+
+/** `fetch` cannot name another host. */
+const statusFrom = (port: number): Promise<number> =>
+  new Promise((resolve, reject) => {
+    get({ host: '127.0.0.1', port, path: paths[0], headers: { host } }, (response) => {
+      response.resume();
+      resolve(response.statusCode ?? 0);
+    }).once('error', reject);
+  });
 
 const freePort = async (): Promise<number> => {
   const server = createServer().listen(0, '127.0.0.1');
