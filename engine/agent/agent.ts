@@ -1,5 +1,10 @@
 // What an agent does with a control message: a fold. The rim (services/agent) verifies, stores, activates and acks.
-import type { ControlMessage, DecisionMessage, SnapshotMessage } from '../model/control-message.ts';
+import type {
+  ControlMessage,
+  DecisionMessage,
+  SnapshotMessage,
+  TrialMessage,
+} from '../model/control-message.ts';
 import type { DecisionBody } from '../model/decision.ts';
 import { formatPosition } from '../model/position.ts';
 import type { Scope } from '../model/scope.ts';
@@ -8,21 +13,25 @@ import type { PlaneView } from '../ports/data-plane.ts';
 export interface AgentState {
   readonly mesh: string;
   readonly scope: Scope;
+  /** Its own name: some messages are for some agents of the scope only. */
+  readonly agent: string;
   /** Highest position applied; 0 before the first. */
   readonly position: number;
-  readonly active: SnapshotMessage | undefined;
+  readonly active: SnapshotMessage | TrialMessage | undefined;
   /** Decisions applied on top of `active`, by decision id. */
   readonly overlay: ReadonlyMap<string, DecisionMessage>;
 }
 
 export interface Received {
-  readonly outcome: 'applied' | 'orphan' | 'stale' | 'rejected';
+  /** other: meant for other agents of the scope, nothing to report. */
+  readonly outcome: 'applied' | 'orphan' | 'stale' | 'rejected' | 'other';
   readonly reason?: string;
 }
 
-export const initialAgent = (mesh: string, scope: Scope): AgentState => ({
+export const initialAgent = (mesh: string, scope: Scope, agent: string): AgentState => ({
   mesh,
   scope,
+  agent,
   position: 0,
   active: undefined,
   overlay: new Map(),
@@ -42,6 +51,7 @@ export const receive = (
       state,
       { outcome: 'rejected', reason: `addressed to ${message.mesh}/${message.scope}` },
     ];
+  if (!isFor(state.agent, message)) return [state, { outcome: 'other' }];
   const known = knownPosition(state, message);
   if (message.position <= known)
     return [
@@ -52,7 +62,7 @@ export const receive = (
       },
     ];
   const position = Math.max(state.position, message.position);
-  if (message.type === 'snapshot')
+  if (message.type !== 'decision')
     return [
       { ...state, position, active: message, overlay: notIn(message, state.overlay) },
       { outcome: 'applied' },
@@ -69,6 +79,9 @@ export const receive = (
   return [{ ...state, position, overlay }, { outcome: 'applied' }];
 };
 
+const isFor = (agent: string, message: ControlMessage): boolean =>
+  message.type === 'trial' ? message.only.includes(agent) : !message.except?.includes(agent);
+
 const knownPosition = (state: AgentState, message: ControlMessage): number => {
   const active = state.active?.position ?? 0;
   if (message.type === 'decision')
@@ -82,8 +95,11 @@ const knownPosition = (state: AgentState, message: ControlMessage): number => {
  * A snapshot contains every decision that stood when it was compiled, so the overlay goes without a gap; only what was
  * decided after it stays.
  */
-const notIn = (snapshot: SnapshotMessage, overlay: AgentState['overlay']): AgentState['overlay'] =>
-  new Map([...overlay].filter(([, decision]) => decision.position > snapshot.position));
+const notIn = (
+  { position }: SnapshotMessage | TrialMessage,
+  overlay: AgentState['overlay'],
+): AgentState['overlay'] =>
+  new Map([...overlay].filter(([, decision]) => decision.position > position));
 
 /** The messages that make up a state, in the order that `receive` folds into the same state again. */
 export const messagesOf = (state: AgentState): readonly ControlMessage[] =>

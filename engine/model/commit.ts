@@ -10,6 +10,8 @@ export interface Commit {
   readonly message: string;
   readonly atMs: number;
   readonly changes: readonly Change[];
+  /** The policy canary that it came through. */
+  readonly canary?: string;
   /** Every resource of the set that did not compile when this was committed; absent means none. */
   readonly quarantined?: readonly ResourceId[];
 }

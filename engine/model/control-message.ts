@@ -12,6 +12,8 @@ interface Header {
   readonly position: number;
   /** When control published it, milliseconds since 1970. Information only; nothing is ordered by it. */
   readonly issuedMs: number;
+  /** Agents that this is not for: they have a trial instead. */
+  readonly except?: readonly string[];
 }
 
 export interface SnapshotMessage extends Header {
@@ -28,7 +30,16 @@ export interface DecisionMessage extends Header {
   readonly decision: StandingDecision;
 }
 
-export type ControlMessage = SnapshotMessage | DecisionMessage;
+/** A policy canary: what the next revision would be, for some agents of the scope only. */
+export interface TrialMessage extends Header {
+  readonly type: 'trial';
+  readonly only: readonly string[];
+  /** That the policy set will have once this is committed. */
+  readonly revision: number;
+  readonly snapshot: Snapshot;
+}
+
+export type ControlMessage = SnapshotMessage | DecisionMessage | TrialMessage;
 
 export type DecisionOf<T extends DecisionBody['type']> = Extract<DecisionBody, { type: T }>;
 
@@ -37,6 +48,8 @@ export const encodeMessage = (message: ControlMessage): Uint8Array =>
 
 type Unchecked = Record<string, unknown>;
 const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+const isNames = (value: unknown): boolean =>
+  Array.isArray(value) && value.every((name) => typeof name === 'string');
 const isObject = (value: unknown): value is Unchecked =>
   typeof value === 'object' && value !== null;
 
@@ -45,9 +58,12 @@ const header: Readonly<Record<string, (value: unknown) => boolean>> = {
   mesh: (value) => typeof value === 'string',
   scope: (value) => typeof value === 'string' && isScope(value),
   position: isCount,
+  except: (value) => value === undefined || isNames(value),
 };
 const bodies: Readonly<Record<string, (value: Unchecked) => boolean>> = {
   snapshot: (value) => isCount(value['revision']) && isObject(value['snapshot']),
+  trial: (value) =>
+    isNames(value['only']) && isCount(value['revision']) && isObject(value['snapshot']),
   decision: (value) =>
     isCount(value['basis']) && isObject(value['decision']) && isObject(value['decision']['body']),
 };

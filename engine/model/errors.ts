@@ -21,6 +21,7 @@ export const errorCodes = [
   'ERR_POLICY_INVALID',
   'ERR_POLICY_CONFLICT',
   'ERR_ROLLOUT_STATE',
+  'ERR_CANARY_STATE',
   'ERR_NOT_LEADER',
   'ERR_INTERNAL',
 ] as const;

@@ -2,6 +2,13 @@
 export const eventTypes = [
   'policy.committed',
   'policy.quarantined',
+  'policyCanary.started',
+  'policyCanary.watching',
+  'policyCanary.promoting',
+  'policyCanary.promoted',
+  'policyCanary.reverted',
+  'policyCanary.inconclusive',
+  'policyCanary.aborted',
   'snapshot.published',
   'agent.joined',
   'agent.left',

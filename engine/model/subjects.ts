@@ -41,6 +41,7 @@ export const subjects = (mesh = 'default') => {
     policyCheckpoint: `${root}.policy.checkpoint`,
     everyPolicy: `${root}.policy.>`,
     snapshot: (scope: Scope) => `${root}.control.${scope}.snapshot`,
+    trial: (scope: Scope) => `${root}.control.${scope}.trial`,
     decision: (scope: Scope, type: string, target: string) =>
       `${root}.control.${scope}.decision.${subjectToken(type)}.${subjectToken(target)}`,
     control: (scope: Scope) => `${root}.control.${scope}.>`,

@@ -53,7 +53,7 @@ export class Follower {
   constructor(options: FollowerOptions, deps: FollowerDeps) {
     this.#options = options;
     this.#deps = deps;
-    this.#state = initialAgent(options.mesh, options.scope);
+    this.#state = initialAgent(options.mesh, options.scope, options.agent);
   }
 
   /** What is in force. */
@@ -106,8 +106,8 @@ export class Follower {
   }
 
   async #read(saved: SavedState) {
-    const { mesh, scope } = this.#options;
-    let state = initialAgent(mesh, scope);
+    const { mesh, scope, agent } = this.#options;
+    let state = initialAgent(mesh, scope, agent);
     const sealed = new Map<number, Uint8Array>();
     let refusal: string | undefined;
     try {
@@ -145,8 +145,11 @@ export class Follower {
         ? this.#ack(message, { outcome: 'rejected', reason: refusal }, startedMs)
         : undefined;
     }
-    const isNews = isNew && (received.outcome === 'rejected' || !entry.isBacklog);
-    return isNews ? this.#ack(message, received, startedMs) : undefined;
+    const { outcome, reason } = received;
+    if (outcome === 'other') return undefined;
+    const isNews = isNew && (outcome === 'rejected' || !entry.isBacklog);
+    const said = reason === undefined ? { outcome } : { outcome, reason };
+    return isNews ? this.#ack(message, said, startedMs) : undefined;
   }
 
   /**

@@ -114,9 +114,7 @@ export class Duties {
   /** Issuers' keys that the policy names are fetched beside; `keysCame` compiles again when they are there. */
   #followKeys(): void {
     const { ring, onError, keys } = this.#parts;
-    void keys
-      ?.follow(ring.result?.keyAddresses ?? [])
-      .catch((error: unknown) => onError('fetch keys', error));
+    void keys?.follow(ring.keyAddresses).catch((error: unknown) => onError('fetch keys', error));
   }
 
   async keysCame(news: KeyNews): Promise<void> {

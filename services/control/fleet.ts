@@ -155,7 +155,10 @@ export class Fleet {
     return true;
   }
 
-  statuses(nowMs: number, positionOf: (scope: Scope) => number): readonly AgentStatus[] {
+  statuses(
+    nowMs: number,
+    positionOf: (scope: Scope, agent: string) => number,
+  ): readonly AgentStatus[] {
     return [...this.#agents.values()]
       .map(
         ({ beat, lost, seenMs, position, revision, lastRejection }): AgentStatus => ({
@@ -166,7 +169,7 @@ export class Fleet {
           version: beat.version,
           state: lost ? 'lost' : beat.state,
           ageMs: Math.max(0, Math.round(nowMs - seenMs)),
-          current: position === positionOf(beat.scope),
+          current: position === positionOf(beat.scope, beat.agent),
           ...(lastRejection ? { lastRejection } : {}),
         }),
       )

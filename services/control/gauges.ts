@@ -1,6 +1,7 @@
 // Numbers that are looked up when somebody asks, rather than counted as things happen.
 import type { Breakers } from '#engine/machines/breakers.ts';
 import type { Parts } from './parts.ts';
+import { newestFor } from './published.ts';
 import type { Time } from './time.ts';
 
 export const refreshMetrics = (parts: Parts, time: Time): void => {
@@ -19,7 +20,8 @@ export const refreshMetrics = (parts: Parts, time: Time): void => {
       said.snapshot?.issuedMs ?? 0,
       ...[...said.decisions.values()].map(({ issuedMs }) => issuedMs),
     );
-    if (!lost && position < said.position) stalestMs = Math.max(stalestMs, time.now() - newest);
+    if (!lost && position < newestFor(said, beat.agent))
+      stalestMs = Math.max(stalestMs, time.now() - newest);
   }
   metrics.setAll('weir_agents', 'state', agents);
   metrics.set('weir_policy_staleness_seconds', stalestMs / 1000);

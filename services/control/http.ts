@@ -47,6 +47,7 @@ export const statusOf: Record<ErrorCode, number> = {
   ERR_POLICY_INVALID: 422,
   ERR_POLICY_CONFLICT: 409,
   ERR_ROLLOUT_STATE: 409,
+  ERR_CANARY_STATE: 409,
   ERR_NOT_LEADER: 503,
   ERR_INTERNAL: 500,
 };

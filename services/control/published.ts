@@ -4,6 +4,7 @@ import {
   type DecisionMessage,
   parseMessage,
   type SnapshotMessage,
+  type TrialMessage,
 } from '#engine/model/control-message.ts';
 import type { Scope } from '#engine/model/scope.ts';
 import type { Verifier } from '#engine/ports/signer.ts';
@@ -17,6 +18,8 @@ export interface PublishedScope {
   readonly text: string;
   /** Made after the snapshot, by decision id. */
   readonly decisions: ReadonlyMap<string, DecisionMessage>;
+  /** The last one; over, where the snapshot is newer and meant for everybody. */
+  readonly trial: TrialMessage | undefined;
 }
 
 const nothing = (scope: Scope): PublishedScope => ({
@@ -25,17 +28,22 @@ const nothing = (scope: Scope): PublishedScope => ({
   snapshot: undefined,
   text: '',
   decisions: new Map(),
+  trial: undefined,
 });
 
 /** Messages in any order give the same result: only positions count. */
 const fold = (before: PublishedScope, message: ControlMessage): PublishedScope => {
   const position = Math.max(before.position, message.position);
+  if (message.type === 'trial') {
+    const isNewer = message.position > (before.trial?.position ?? 0);
+    return { ...before, position, ...(isNewer && { trial: message }) };
+  }
   const since = before.snapshot?.position ?? 0;
   if (message.position <= since) return { ...before, position };
   if (message.type === 'snapshot') {
     const later = [...before.decisions].filter(([, made]) => made.position > message.position);
     return {
-      scope: before.scope,
+      ...before,
       position,
       snapshot: message,
       text: JSON.stringify(message.snapshot),
@@ -49,6 +57,22 @@ const fold = (before: PublishedScope, message: ControlMessage): PublishedScope =
     position,
     decisions: new Map(before.decisions).set(message.decision.id, message),
   };
+};
+
+/** The trial that some agents of the scope follow now. */
+export const trialOf = ({ snapshot, trial }: PublishedScope): TrialMessage | undefined =>
+  trial && (trial.position > (snapshot?.position ?? 0) || snapshot?.except) ? trial : undefined;
+
+/** What an agent has to be at, where everybody has to be at `position`: on trial it is the trial's. */
+export const positionFor = (said: PublishedScope, agent: string, position: number): number => {
+  const trial = trialOf(said);
+  return trial?.only.includes(agent) ? trial.position : position;
+};
+
+/** The newest position that is meant for the agent. */
+export const newestFor = (said: PublishedScope, agent: string): number => {
+  const decided = [...said.decisions.values()].map(({ position }) => position);
+  return positionFor(said, agent, Math.max(said.snapshot?.position ?? 0, ...decided));
 };
 
 export class Published {

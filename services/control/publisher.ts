@@ -10,7 +10,7 @@ import type { Log, LogEntry } from '#engine/ports/log.ts';
 import type { Signer } from '#engine/ports/signer.ts';
 import type { Leadership, Term } from './leadership.ts';
 import { readStored } from './policy-log.ts';
-import type { Published } from './published.ts';
+import { type Published, type PublishedScope, trialOf } from './published.ts';
 import type { Time } from './time.ts';
 
 export interface PublisherDeps {
@@ -22,6 +22,17 @@ export interface PublisherDeps {
   readonly leadership: Leadership;
   readonly time: Time;
   readonly onPublished: (message: ControlMessage, bytes: number) => void;
+}
+
+/** What a policy canary is to say. */
+export interface Trial {
+  readonly revision: number;
+  readonly scopes: ReadonlyMap<Scope, TrialScope>;
+}
+
+export interface TrialScope {
+  readonly only: readonly string[];
+  readonly snapshot: Snapshot;
 }
 
 export class Publisher {
@@ -50,25 +61,36 @@ export class Publisher {
    * Publishes to each scope whose snapshot differs from the last one. Answers with those scopes. What goes wrong for one
    * scope does not hold up the others; it is thrown in the end.
    */
-  snapshots(revision: number, snapshots: ReadonlyMap<Scope, Snapshot>): Promise<readonly Scope[]> {
+  snapshots(
+    revision: number,
+    snapshots: ReadonlyMap<Scope, Snapshot>,
+    trial?: Trial,
+  ): Promise<readonly Scope[]> {
     return this.#alone(async () => {
-      const stale = [...snapshots].filter(([scope, snapshot]) => !this.#stands(scope, snapshot));
-      await this.#each(stale, ([scope, snapshot]) => this.#snapshot(scope, revision, snapshot));
+      const stale = [...snapshots].filter(
+        ([scope, snapshot]) => !this.#stands(scope, snapshot, trial),
+      );
+      await this.#each(stale, ([scope, snapshot]) =>
+        this.#snapshot(scope, revision, snapshot, trial),
+      );
+      if (trial) await this.#trial(trial);
       return stale.map(([scope]) => scope);
     });
   }
 
-  /** To every scope that has the thing it is about. */
-  decision(decision: StandingDecision, scopes: Iterable<Scope>): Promise<void> {
+  /** To every scope that has the thing it is about. Agents on trial are told by the trial. */
+  decision(decision: StandingDecision, scopes: Iterable<Scope>, trial?: Trial): Promise<void> {
     const { type, target } = decision.body;
-    return this.#alone(() =>
-      this.#each(scopes, async (scope) => {
+    return this.#alone(async () => {
+      await this.#each(scopes, async (scope) => {
         const basis = this.#deps.published.of(scope).snapshot?.revision;
         if (basis === undefined) return;
         const subject = this.#deps.subjects.decision(scope, type, target);
-        await this.#send(subject, { ...this.#header(scope), type: 'decision', basis, decision });
-      }),
-    );
+        const header = this.#header(scope, trial);
+        await this.#send(subject, { ...header, type: 'decision', basis, decision });
+      });
+      if (trial) await this.#trial(trial);
+    });
   }
 
   /** Something was written to the stream: by whom? What a deposed leader or a stranger wrote is put right. */
@@ -104,9 +126,24 @@ export class Publisher {
   }
 
   /** Every term says everything anew once: above that, whatever a deposed leader still sends is too late. */
-  #stands(scope: Scope, snapshot: Snapshot): boolean {
-    const { text, snapshot: last } = this.#deps.published.of(scope);
-    return epochOf(last?.position ?? 0) === this.#term?.epoch && text === JSON.stringify(snapshot);
+  #stands(scope: Scope, snapshot: Snapshot, trial: Trial | undefined): boolean {
+    const said = this.#deps.published.of(scope);
+    const isOurs = epochOf(said.snapshot?.position ?? 0) === this.#term?.epoch;
+    // Who was on a trial that is over has to hear it.
+    const onTrial = trialOf(said)?.only;
+    const isHeard = onTrial === undefined || `${onTrial}` === `${trial?.scopes.get(scope)?.only}`;
+    return isOurs && isHeard && said.text === JSON.stringify(snapshot);
+  }
+
+  #trialStands(said: PublishedScope, { only, snapshot }: TrialScope, revision: number): boolean {
+    const trial = trialOf(said);
+    return (
+      trial !== undefined &&
+      epochOf(trial.position) === this.#term?.epoch &&
+      trial.revision === revision &&
+      `${trial.only}` === `${only}` &&
+      JSON.stringify(trial.snapshot) === JSON.stringify(snapshot)
+    );
   }
 
   async #learn(entry: LogEntry): Promise<void> {
@@ -118,24 +155,45 @@ export class Publisher {
     }
   }
 
-  async #snapshot(scope: Scope, revision: number, snapshot: Snapshot): Promise<void> {
+  async #trial({ revision, scopes }: Trial): Promise<void> {
+    const { published, subjects } = this.#deps;
+    await this.#each(scopes, async ([scope, wanted]) => {
+      if (this.#trialStands(published.of(scope), wanted, revision)) return;
+      const header = this.#header(scope);
+      await this.#send(subjects.trial(scope), { ...header, type: 'trial', revision, ...wanted });
+    });
+  }
+
+  async #snapshot(
+    scope: Scope,
+    revision: number,
+    snapshot: Snapshot,
+    trial: Trial | undefined,
+  ): Promise<void> {
     const { published, subjects, log } = this.#deps;
-    const overtaken = [...published.of(scope).decisions.values()];
+    const said = published.of(scope);
+    const overtaken = [...said.decisions.values()];
     const subject = subjects.snapshot(scope);
-    const header = this.#header(scope);
+    const header = this.#header(scope, trial);
     const sequence = await this.#send(subject, { ...header, type: 'snapshot', revision, snapshot });
     for (const { decision } of overtaken) {
       const old = subjects.decision(scope, decision.body.type, decision.body.target);
       this.#sealed.delete(old);
       await log.trim(old, sequence);
     }
+    if (trialOf(said) && !trial?.scopes.has(scope)) {
+      this.#sealed.delete(subjects.trial(scope));
+      await log.trim(subjects.trial(scope), sequence);
+    }
   }
 
-  #header(scope: Scope) {
+  #header(scope: Scope, trial?: Trial) {
     const { published, mesh, time } = this.#deps;
     const floor = makePosition(this.#term?.epoch ?? 0, 0);
     const position = Math.max(floor, published.of(scope).position) + 1;
-    return { v: 1, mesh, scope, position, issuedMs: time.now() } as const;
+    const except = trial?.scopes.get(scope)?.only;
+    const header = { v: 1, mesh, scope, position, issuedMs: time.now() } as const;
+    return except ? { ...header, except } : header;
   }
 
   async #send(subject: string, message: ControlMessage): Promise<number> {

@@ -4,9 +4,11 @@ import type { StandingSet } from '#engine/compile/standing.ts';
 import type { DecisionBody, StandingDecision } from '#engine/model/decision.ts';
 import { concerns } from '#engine/model/decision-reach.ts';
 import type { Feature } from '#engine/model/features.ts';
+import type { ResourceId } from '#engine/model/resource.ts';
 import { edgeScope, type Scope } from '#engine/model/scope.ts';
 import type { Snapshot } from '#engine/model/snapshot.ts';
 import type { KeyAddress } from '#engine/ports/keys.ts';
+import { type Candidate, stateWith } from './candidate.ts';
 import { compilePolicy, type PolicyResult, type Surroundings } from './compiler.ts';
 import type { Events } from './events.ts';
 import type { Fleet } from './fleet.ts';
@@ -16,7 +18,7 @@ import type { Metrics } from './metrics.ts';
 import type { PolicyLog } from './policy-log.ts';
 import type { PolicyState } from './policy-state.ts';
 import type { Published } from './published.ts';
-import type { Publisher } from './publisher.ts';
+import type { Publisher, Trial, TrialScope } from './publisher.ts';
 import type { StandingBook } from './standing-book.ts';
 import type { Time } from './time.ts';
 
@@ -47,6 +49,9 @@ export class Ring {
   #isBehind = false;
   /** Decisions were made since the last snapshot; the next one says all of it in one message. */
   #owesSnapshot = false;
+  #candidate: Candidate | undefined;
+  /** The last compile of the candidate. */
+  #tried: PolicyResult | undefined;
 
   constructor(deps: RingDeps) {
     this.#deps = deps;
@@ -77,6 +82,17 @@ export class Ring {
 
   get isLeading(): boolean {
     return this.#term?.isValid() === true;
+  }
+
+  /** Takes effect with the next `refresh`, for the agents of its cohorts only. */
+  set candidate(candidate: Candidate | undefined) {
+    this.#candidate = candidate;
+    this.#tried = undefined;
+  }
+
+  /** Key sets to keep fresh. */
+  get keyAddresses(): readonly KeyAddress[] {
+    return [...(this.#result?.keyAddresses ?? []), ...(this.#tried?.keyAddresses ?? [])];
   }
 
   /** From now on this process publishes: everything once, then what changes. */
@@ -115,6 +131,18 @@ export class Ring {
     return this.#compile(state);
   }
 
+  /** Scopes that would enforce something else than now. */
+  differences(state: PolicyState): readonly Scope[] {
+    const next = this.#withAbandoned(this.#compile(state).snapshots, state.sources);
+    const before = this.#deps.published;
+    return [...next]
+      .filter(([scope, snapshot]) => {
+        const { snapshot: last, text } = before.of(scope);
+        return last !== undefined && text !== JSON.stringify(snapshot);
+      })
+      .map(([scope]) => scope);
+  }
+
   /** Recorded, then published: a restart between the two says it again. */
   decide(
     body: DecisionBody,
@@ -126,7 +154,7 @@ export class Ring {
       const decision = await book.record(body, origin);
       const wasBehind = this.#isBehind;
       this.#isBehind = true;
-      await publisher.decision(decision, this.#scopesWith(body));
+      await publisher.decision(decision, this.#scopesWith(body), this.#trial());
       this.#isBehind = wasBehind;
       this.#owesSnapshot = true;
       events.tell({ type: 'decision.standing', subject: decision.id, data: { ...decision } });
@@ -158,13 +186,29 @@ export class Ring {
       return;
     }
     const { revision } = result;
-    const changed = await publisher.snapshots(revision, this.#withAbandoned(result.snapshots));
+    const all = this.#withAbandoned(result.snapshots, policy.state.sources);
+    const changed = await publisher.snapshots(revision, all, this.#trial());
     this.#saidRevision = revision;
     for (const scope of changed)
       events.tell({ type: 'snapshot.published', subject: scope, data: { scope, revision } });
     for (const id of result.retired) await this.#retire(id, 'the policy itself says the same');
     this.#isBehind = false;
     this.#owesSnapshot = false;
+  }
+
+  /** What the candidate means as things are now. */
+  #trial(): Trial | undefined {
+    const candidate = this.#candidate;
+    const next = candidate && stateWith(this.#deps.policy.state, candidate);
+    if (!next) return undefined;
+    this.#tried = this.#compile(next);
+    const all = this.#withAbandoned(this.#tried.snapshots, next.sources);
+    const scopes: [Scope, TrialScope][] = [];
+    for (const [scope, only] of Object.entries(candidate.cohorts) as [Scope, string[]][]) {
+      const snapshot = all.get(scope);
+      if (snapshot) scopes.push([scope, { only, snapshot }]);
+    }
+    return { revision: next.revision, scopes: new Map(scopes) };
   }
 
   #compile(state: PolicyState): PolicyResult {
@@ -188,10 +232,13 @@ export class Ring {
   }
 
   /** A gateway that was deleted must stop serving. One that does not compile, or a sidecar that is away, keeps what it has. */
-  #withAbandoned(snapshots: ReadonlyMap<Scope, Snapshot>): ReadonlyMap<Scope, Snapshot> {
+  #withAbandoned(
+    snapshots: ReadonlyMap<Scope, Snapshot>,
+    sources: ReadonlyMap<ResourceId, unknown>,
+  ): ReadonlyMap<Scope, Snapshot> {
     const all = new Map(snapshots);
     const written = new Set<Scope>();
-    for (const id of this.#deps.policy.state.sources.keys()) {
+    for (const id of sources.keys()) {
       const [kind, , name] = id.split('/');
       if (kind === 'Gateway' && name) written.add(edgeScope(name));
     }

@@ -15,7 +15,7 @@ import type { Fleet } from './fleet.ts';
 import type { Term } from './leadership.ts';
 import type { MachineStore } from './machine-store.ts';
 import type { Metrics } from './metrics.ts';
-import type { Published } from './published.ts';
+import { type Published, positionFor } from './published.ts';
 import type { Ring } from './ring.ts';
 import { groupNews } from './rollout-groups.ts';
 import { callHook, keyOf, type Question, tellEventHooks } from './rollout-hooks.ts';
@@ -242,7 +242,8 @@ export class Rollouts {
       if (!(plan.service in snapshot.splits)) continue;
       const said = published.of(scope);
       const position = said.decisions.get(id)?.position ?? said.snapshot?.position ?? 0;
-      if (fleet.live(scope).some((agent) => agent.position < position)) return false;
+      const isOwed = (agent: string) => positionFor(said, agent, position);
+      if (fleet.live(scope).some(({ beat, position: at }) => at < isOwed(beat.agent))) return false;
     }
     return true;
   }

@@ -58,8 +58,8 @@ export const startTestControl = async (
     publish: async (message) =>
       await log.append({
         subject:
-          message.type === 'snapshot'
-            ? of.snapshot(message.scope)
+          message.type !== 'decision'
+            ? of[message.type](message.scope)
             : of.decision(message.scope, message.decision.body.type, message.decision.body.target),
         data: await keys.seal(message),
       }),

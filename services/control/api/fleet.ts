@@ -3,7 +3,7 @@ import type { FleetAnswer } from '#engine/model/api.ts';
 import type { Fleet } from '../fleet.ts';
 import type { Leadership } from '../leadership.ts';
 import type { PolicyLog } from '../policy-log.ts';
-import type { Published } from '../published.ts';
+import { newestFor, type Published } from '../published.ts';
 import type { Time } from '../time.ts';
 
 export interface FleetApiDeps {
@@ -18,6 +18,8 @@ export const createFleetApi = ({ policy, fleet, published, leadership, time }: F
   status: async (): Promise<FleetAnswer> => ({
     revision: policy.state.revision,
     leader: leadership.leader,
-    agents: fleet.statuses(time.monotonic(), (scope) => published.of(scope).position),
+    agents: fleet.statuses(time.monotonic(), (scope, agent) =>
+      newestFor(published.of(scope), agent),
+    ),
   }),
 });

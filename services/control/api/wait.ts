@@ -2,7 +2,7 @@
 import type { WaitAnswer, WaitFor } from '#engine/model/api.ts';
 import type { Scope } from '#engine/model/scope.ts';
 import type { AgentRecord, Fleet } from '../fleet.ts';
-import type { Published } from '../published.ts';
+import { type Published, positionFor } from '../published.ts';
 import type { Time } from '../time.ts';
 
 const POLL_MS = 100;
@@ -32,7 +32,8 @@ export const createWait = (deps: WaitDeps) => {
       if (snapshot && snapshot.revision >= revision) touched.set(scope, snapshot.position);
     const agents = [...touched.keys()].flatMap((scope) => fleet.live(scope));
     const missing = agents.filter(
-      ({ beat, position }) => position < (touched.get(beat.scope) ?? 0),
+      ({ beat: { scope, agent }, position }) =>
+        position < positionFor(published.of(scope), agent, touched.get(scope) ?? 0),
     );
     return { agents, missing };
   };

@@ -7,7 +7,7 @@ import {
 } from '#test/support/control-messages.ts';
 
 const hear = (...messages: ControlMessage[]) => {
-  let state = initialAgent('default', 'edge.public');
+  let state = initialAgent('default', 'edge.public', 'edge-1');
   const outcomes: string[] = [];
   for (const message of messages) {
     const [next, received] = receive(state, message);
@@ -20,7 +20,7 @@ const hear = (...messages: ControlMessage[]) => {
 
 describe('an agent', () => {
   it('has nothing to enforce before the first snapshot', () => {
-    expect(viewOf(initialAgent('default', 'edge.public'))).toBeUndefined();
+    expect(viewOf(initialAgent('default', 'edge.public', 'edge-1'))).toBeUndefined();
   });
 
   it('puts a decision on top of the snapshot that it was made against', () => {

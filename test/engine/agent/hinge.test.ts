@@ -11,6 +11,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ type: fc.constant('decideAndDie' as const), at }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constant('commit' as const) }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constant('republish' as const), leader }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('try' as const), isIn: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('revert' as const) }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('retire' as const), at }) },
   {
     weight: 1,

@@ -13,6 +13,7 @@ import { emptySnapshot } from '#test/support/control-messages.ts';
 
 const MESH = 'default';
 const SCOPE = edgeScope('public');
+const AGENT = 'edge-1';
 const TARGETS = ['bibby/catalog-service', 'bibby/library-service'] as const;
 
 export interface Mechanisms {
@@ -28,6 +29,9 @@ export type Step =
   | { readonly type: 'decideAndDie'; readonly at: number }
   | { readonly type: 'commit' }
   | { readonly type: 'republish'; readonly leader: 'current' | 'deposed' }
+  /** A policy canary begins, with this agent in its cohort or not. */
+  | { readonly type: 'try'; readonly isIn: boolean }
+  | { readonly type: 'revert' }
   /** Policy now says what was decided, and the decision retires. */
   | { readonly type: 'retire'; readonly at: number }
   | { readonly type: 'elect'; readonly publish: boolean }
@@ -40,7 +44,7 @@ export type Step =
 export interface Run {
   /** Times the agent's choice went back to an older one. */
   readonly regressions: number;
-  /** After the network healed, every target is at its newest choice. */
+  /** After the network healed, every target is at its newest choice, and the agent at the revision it should have. */
   readonly converged: boolean;
 }
 
@@ -59,6 +63,8 @@ interface Leader {
 interface Policy {
   readonly revision: number;
   readonly choices: Readonly<Record<string, number>>;
+  /** Agents that try the next revision. */
+  readonly trial?: readonly string[];
 }
 
 export const simulate = (steps: readonly Step[], mechanisms: Mechanisms): Run => {
@@ -77,10 +83,12 @@ export const simulate = (steps: readonly Step[], mechanisms: Mechanisms): Run =>
   }
   control.heal();
   for (const bytes of control.stream()) agent.hear(bytes);
-  const { regressions, choices } = agent.seen();
+  const { regressions, choices, revision } = agent.seen();
   return {
     regressions,
-    converged: TARGETS.every((target) => choices[target] === control.choice(target)),
+    converged:
+      revision === control.revision() &&
+      TARGETS.every((target) => choices[target] === control.choice(target)),
   };
 };
 
@@ -133,20 +141,39 @@ const createControl = (mechanisms: Mechanisms) => {
     }
     return [bytes];
   };
+  const knownBy = (leader: Leader): Policy => leader.lastPolicy ?? policy;
   const header = (leader: Leader) => {
     leader.counter += 1;
     const position = makePosition(leader.epoch, leader.counter);
     return { v: 1 as const, mesh: MESH, scope: SCOPE, position, issuedMs: 0 };
   };
+  const exceptTrial = (leader: Leader) => {
+    const { trial } = knownBy(leader);
+    return trial ? { except: trial } : {};
+  };
+  const snapshotOf = (leader: Leader): Snapshot =>
+    compileSplits(knownBy(leader), mechanisms.standing ? leader.standing : new Map());
+  const publishTrial = (leader: Leader): Uint8Array[] => {
+    const { trial: only, revision } = knownBy(leader);
+    if (!only) return [];
+    return publish(leader, subjects(MESH).trial(SCOPE), {
+      ...header(leader),
+      type: 'trial',
+      only,
+      revision: revision + 1,
+      snapshot: snapshotOf(leader),
+    });
+  };
   const publishSnapshot = (leader: Leader): Uint8Array[] => {
     leader.hasPublished = true;
-    const known = leader.lastPolicy ?? policy;
-    return publish(leader, subjects(MESH).snapshot(SCOPE), {
+    const snapshot = publish(leader, subjects(MESH).snapshot(SCOPE), {
       ...header(leader),
+      ...exceptTrial(leader),
       type: 'snapshot',
-      revision: known.revision,
-      snapshot: compileSplits(known, mechanisms.standing ? leader.standing : new Map()),
+      revision: knownBy(leader).revision,
+      snapshot: snapshotOf(leader),
     });
+    return [...snapshot, ...publishTrial(leader)];
   };
   const elect = (): Leader => {
     const standing = recordings.at(-1) ?? new Map();
@@ -171,12 +198,14 @@ const createControl = (mechanisms: Mechanisms) => {
     });
     if (!save(leader, record(leader.standing, decision))) return [];
     lastChoice += 1;
-    return publish(leader, subjects(MESH).decision(SCOPE, 'split', target), {
+    const told = publish(leader, subjects(MESH).decision(SCOPE, 'split', target), {
       ...header(leader),
+      ...exceptTrial(leader),
       type: 'decision',
-      basis: (leader.lastPolicy ?? policy).revision,
+      basis: knownBy(leader).revision,
       decision,
     });
+    return [...told, ...publishTrial(leader)];
   };
   const retire = (leader: Leader, target: string): Uint8Array[] => {
     const id = decisionId({ type: 'split', target });
@@ -206,8 +235,18 @@ const createControl = (mechanisms: Mechanisms) => {
           elect();
           return [];
         }
+        // Whatever is committed, the candidate or something else, a trial is over with it.
         case 'commit':
-          policy = { ...policy, revision: policy.revision + 1 };
+          policy = { choices: policy.choices, revision: policy.revision + 1 };
+          return publishSnapshot(current());
+        case 'try': {
+          // Who tried before, and no longer does, has to hear it.
+          const isFirst = current().hasPublished && !policy.trial;
+          policy = { ...policy, trial: [step.isIn ? AGENT : 'edge-2'] };
+          return isFirst ? publishTrial(current()) : publishSnapshot(current());
+        }
+        case 'revert':
+          policy = { choices: policy.choices, revision: policy.revision };
           return publishSnapshot(current());
         case 'republish':
           return publishSnapshot(speaker(step.leader));
@@ -221,6 +260,7 @@ const createControl = (mechanisms: Mechanisms) => {
     },
     /** Every leader publishes its scopes once it is elected; this one has lived long enough to have done so. */
     heal: () => (current().hasPublished ? [] : publishSnapshot(current())),
+    revision: () => policy.revision + (policy.trial?.includes(AGENT) ? 1 : 0),
     stream: () => [...lastPerSubject.values()].map((entry) => entry.bytes),
     choice: (name: string): number => {
       const body = recordings.at(-1)?.get(decisionId({ type: 'split', target: name }))?.body;
@@ -245,7 +285,7 @@ const createNetwork = () => {
 };
 
 const createAgent = (positions: boolean) => {
-  let state = initialAgent(MESH, SCOPE);
+  let state = initialAgent(MESH, SCOPE, AGENT);
   let disk: readonly Uint8Array[] = [];
   let regressions = 0;
   const newest: Record<string, number> = {};
@@ -282,10 +322,10 @@ const createAgent = (positions: boolean) => {
       look();
     },
     restart: (): void => {
-      state = initialAgent(MESH, SCOPE);
+      state = initialAgent(MESH, SCOPE, AGENT);
       for (const bytes of disk) fold(bytes);
       look();
     },
-    seen: () => ({ regressions, choices }),
+    seen: () => ({ regressions, choices, revision: state.active?.revision }),
   };
 };

@@ -66,8 +66,8 @@ const start = async (deps: Partial<AgentDeps> = {}): Promise<Agent> => {
 const publish = async (message: ControlMessage): Promise<number> => {
   const log = await control.log(streams.control);
   const subject =
-    message.type === 'snapshot'
-      ? names.snapshot(SCOPE)
+    message.type !== 'decision'
+      ? names[message.type](SCOPE)
       : names.decision(SCOPE, 'split', message.decision.body.target);
   return await log.append({ subject, data: await keys.seal(message) });
 };

@@ -45,7 +45,7 @@ export class FakeAgent {
 
   constructor(options: FakeAgentOptions) {
     this.#options = options;
-    this.#state = initialAgent('default', options.scope);
+    this.#state = initialAgent('default', options.scope, options.agent);
   }
 
   get name(): string {
@@ -136,6 +136,7 @@ export class FakeAgent {
   #receive(message: ControlMessage, startedMs: number): void {
     const { refuse, now } = this.#options;
     const [next, received] = receive(this.#state, message);
+    if (received.outcome === 'other') return;
     const isRefused = refuse !== undefined && received.outcome === 'applied';
     const outcome = isRefused ? 'rejected' : received.outcome;
     if (!isRefused) this.#state = next;
