@@ -1,28 +1,10 @@
 // Counts what happened, per second and series, and hands the windows out.
 
-import type { EndpointSeries, Histogram, Sample, Series } from '#engine/model/telemetry.ts';
+import type { EndpointSeries, Sample, Series } from '#engine/model/telemetry.ts';
 import type { Clock } from '#engine/ports/clock.ts';
-import type { SampleFacts } from '#engine/ports/data-plane.ts';
+import type { OutcomeFacts, SampleFacts } from '#engine/ports/data-plane.ts';
 import { DenialCounts } from './denial-counts.ts';
-
-export interface Outcome {
-  readonly rule: string;
-  readonly service: string;
-  readonly version: string;
-  readonly source: string;
-  readonly status: number;
-  /** Beside what `status` says: gRPC has its own. */
-  readonly isServerFault?: boolean | undefined;
-  /** Envoy's response flag; empty if all went well. */
-  readonly flag: string;
-  readonly latencyMs: number;
-  readonly requestBytes: number;
-  readonly responseBytes: number;
-  readonly retries: number;
-  /** The policy that refused the request, and its rule. */
-  readonly policy?: string | undefined;
-  readonly policyRule?: string | undefined;
-}
+import { Cell, type Outcome } from './tally.ts';
 
 /** Callers choose the source, so their number is bounded; the rest is counted together. */
 const MAX_SOURCES = 256;
@@ -31,77 +13,6 @@ const OTHER = 'other';
 const MAX_WINDOWS = 60;
 /** News waits for so long, and what else comes meanwhile goes with it. */
 const HASTE_MS = 100;
-
-/** Bucket index = floor of log2(ms) * 8; this range is 2 µs to 18 hours. */
-const LOWEST = -72;
-const BUCKETS = 280;
-
-/** Largest index whose bucket (2^(i/8), 2^((i+1)/8)] holds the value. */
-export const bucketOf = (ms: number): number => Math.ceil(Math.log2(ms) * 8) - 1;
-
-class Cell {
-  readonly facts: Pick<Series, 'rule' | 'service' | 'version' | 'source'>;
-  requests = 0;
-  private errors = 0;
-  private readonly statuses = new Map<number, number>();
-  private readonly flags = new Map<string, number>();
-  private readonly counts = new Uint32Array(BUCKETS);
-  private zero = 0;
-  private sum = 0;
-  private requestBytes = 0;
-  private responseBytes = 0;
-  private retries = 0;
-
-  constructor(facts: Pick<Series, 'rule' | 'service' | 'version' | 'source'>) {
-    this.facts = facts;
-  }
-
-  add(outcome: Outcome): void {
-    const { status, flag, latencyMs } = outcome;
-    this.requests++;
-    if (status >= 500 || outcome.isServerFault === true) this.errors++;
-    this.statuses.set(status, (this.statuses.get(status) ?? 0) + 1);
-    if (flag !== '') this.flags.set(flag, (this.flags.get(flag) ?? 0) + 1);
-    if (latencyMs <= 0) this.zero++;
-    else {
-      const index = Math.min(Math.max(bucketOf(latencyMs) - LOWEST, 0), BUCKETS - 1);
-      this.counts[index] = (this.counts[index] as number) + 1;
-    }
-    this.sum += latencyMs;
-    this.requestBytes += outcome.requestBytes;
-    this.responseBytes += outcome.responseBytes;
-    this.retries += outcome.retries;
-  }
-
-  take(): Series {
-    const series: Series = {
-      ...this.facts,
-      requests: this.requests,
-      errors: this.errors,
-      statuses: Object.fromEntries(this.statuses),
-      flags: Object.fromEntries(this.flags),
-      latency: this.histogram(),
-      requestBytes: this.requestBytes,
-      responseBytes: this.responseBytes,
-      retries: this.retries,
-    };
-    this.requests = this.errors = this.zero = this.sum = 0;
-    this.requestBytes = this.responseBytes = this.retries = 0;
-    this.statuses.clear();
-    this.flags.clear();
-    this.counts.fill(0);
-    return series;
-  }
-
-  private histogram(): Histogram {
-    const buckets: number[] = [];
-    for (let i = 0; i < BUCKETS; i++) {
-      const count = this.counts[i] as number;
-      if (count > 0) buckets.push(i + LOWEST, count);
-    }
-    return { zero: this.zero, buckets, sum: this.sum };
-  }
-}
 
 export interface SamplesOptions {
   readonly clock: Clock;
@@ -146,17 +57,23 @@ export class Samples {
     if (outcome.policy !== undefined) this.denials.add(outcome.policy, outcome.policyRule);
   }
 
+  /** A connection that was recorded when it began has ended. */
+  recordEnd(outcome: Outcome): void {
+    this.cellOf(outcome).close(outcome);
+  }
+
   /** Ends the window; an empty one is not handed out. */
   flush(): void {
     clearTimeout(this.early);
     this.early = undefined;
     const { clock, reporter, revision } = this.options;
     const series: Series[] = [];
+    const outcomes: OutcomeFacts[] = [];
     for (const [rule, byUpstream] of this.cells) {
       for (const [upstream, bySource] of byUpstream) {
         for (const [source, cell] of bySource)
-          if (cell.requests > 0) series.push(cell.take());
-          else bySource.delete(source);
+          if (cell.isIdle) bySource.delete(source);
+          else series.push(cell.take(outcomes));
         if (bySource.size === 0) byUpstream.delete(upstream);
       }
       if (byUpstream.size === 0) this.cells.delete(rule);
@@ -170,6 +87,7 @@ export class Samples {
       reporter,
       revision: revision(),
       series,
+      outcomes,
       ...(endpoints.length > 0 && { endpoints }),
       ...(denials.length > 0 && { denials }),
     };

@@ -6,6 +6,8 @@ export interface Family {
   readonly help: string;
   /** Upper bounds of a histogram's buckets, ascending, without infinity. */
   readonly bounds?: readonly number[];
+  /** How many series it may have before the rest is counted in one; default as the registry says. */
+  readonly limit?: number;
 }
 
 /** Observations already sorted into buckets: `counts[i]` between bound i-1 and bound i, the last one beyond all bounds. */
@@ -65,7 +67,7 @@ export class Registry<Name extends string> {
     const key = labelText(labels);
     const known = all.get(key);
     if (known) return known;
-    const isFull = all.size >= this.#limit;
+    const isFull = all.size >= (this.#families.get(name)?.limit ?? this.#limit);
     const place = isFull ? labelText(overflowing(labels)) : key;
     const series = all.get(place) ?? { value: 0, counts: [] };
     all.set(place, series);

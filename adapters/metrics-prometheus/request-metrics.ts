@@ -1,15 +1,15 @@
 // Requests by the names and labels that Istio gave them, so that existing dashboards and alerts work unchanged.
 
-import type { Histogram, Series } from '#engine/model/telemetry.ts';
-import type { SampleFacts } from '#engine/ports/data-plane.ts';
+import type { Histogram } from '#engine/model/telemetry.ts';
+import type { OutcomeFacts, SampleFacts } from '#engine/ports/data-plane.ts';
+import { type Caller, callerOf, type OwnWorkload, UNKNOWN } from './peers.ts';
 import type { Family, Labels, Observations } from './registry.ts';
 
-/** Istio's own bounds. */
+/** Istio's own bounds, of times and of sizes. */
 const BOUNDS = [
   0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000, 600_000,
   1_800_000, 3_600_000,
 ];
-const UNKNOWN = 'unknown';
 /** Istio's word for no flag. */
 const NO_FLAG = '-';
 
@@ -19,124 +19,155 @@ export const requestFamilies = {
     type: 'histogram',
     help: 'Time from the request to the end of its response.',
     bounds: BOUNDS,
+    limit: 1000,
+  },
+  istio_request_bytes: {
+    type: 'histogram',
+    help: 'Sizes of request bodies.',
+    bounds: BOUNDS,
+    limit: 300,
+  },
+  istio_response_bytes: {
+    type: 'histogram',
+    help: 'Sizes of response bodies.',
+    bounds: BOUNDS,
+    limit: 300,
+  },
+  istio_tcp_connections_opened_total: { type: 'counter', help: 'Connections of TCP listeners.' },
+  istio_tcp_connections_closed_total: { type: 'counter', help: 'Those that have ended.' },
+  istio_tcp_received_bytes_total: {
+    type: 'counter',
+    help: 'Bytes from callers, counted when their connection has ended.',
+  },
+  istio_tcp_sent_bytes_total: {
+    type: 'counter',
+    help: 'Bytes to callers, counted when their connection has ended.',
+  },
+  weir_mirrored_requests_total: {
+    type: 'counter',
+    help: 'Copies of requests, whose answers nobody saw: they are no requests of Istio.',
   },
 } as const satisfies Record<string, Family>;
 
+type Name = keyof typeof requestFamilies;
+
 /** Where requests are added up; a Registry whose families include `requestFamilies`. */
 export interface RequestCounters {
-  add(name: 'istio_requests_total', by: number, labels: Labels): void;
-  observe(
-    name: 'istio_request_duration_milliseconds',
-    observations: Observations,
-    labels: Labels,
-  ): void;
-}
-
-/** Who this agent is: the source of what it sends, the destination of what it receives. */
-export interface OwnWorkload {
-  readonly name: string;
-  readonly app: string;
+  add(name: Name, by: number, labels: Labels): void;
+  observe(name: Name, observations: Observations, labels: Labels): void;
 }
 
 export const recordRequests = (
   counters: RequestCounters,
   own: OwnWorkload,
-  facts: Pick<SampleFacts, 'reporter' | 'series'>,
+  { reporter, outcomes = [] }: Pick<SampleFacts, 'reporter'> & Partial<Outcomes>,
 ): void => {
-  for (const series of facts.series) {
-    const labels = labelsOf(facts.reporter, own, series);
-    for (const { code, flag, requests } of outcomes(series))
-      counters.add('istio_requests_total', requests, {
-        ...labels,
-        response_code: code,
-        response_flags: flag,
-      });
-    counters.observe('istio_request_duration_milliseconds', toBounds(series.latency), labels);
+  for (const outcome of outcomes) {
+    const peers = peersOf(reporter, own, outcome);
+    if (outcome.source === 'mirror') mirrored(counters, peers, outcome);
+    else if (outcome.protocol === 'tcp') connected(counters, peers, outcome);
+    else requested(counters, peers, outcome);
   }
 };
 
-const labelsOf = (
+interface Outcomes {
+  readonly outcomes: readonly OutcomeFacts[] | undefined;
+}
+
+interface Peers {
+  readonly ends: Labels;
+  readonly security: string;
+}
+
+const requested = (counters: RequestCounters, { ends, security }: Peers, outcome: OutcomeFacts) => {
+  const labels = {
+    ...ends,
+    request_protocol: outcome.protocol,
+    response_code: String(outcome.status),
+    grpc_response_status: outcome.grpcStatus === undefined ? '' : String(outcome.grpcStatus),
+    response_flags: outcome.flag === '' ? NO_FLAG : outcome.flag,
+    connection_security_policy: security,
+  };
+  counters.add('istio_requests_total', outcome.requests, labels);
+  const { latency, requestBytes, responseBytes } = outcome;
+  counters.observe('istio_request_duration_milliseconds', toBounds(latency), labels);
+  counters.observe('istio_request_bytes', toBounds(requestBytes), labels);
+  counters.observe('istio_response_bytes', toBounds(responseBytes), labels);
+};
+
+const connected = (counters: RequestCounters, { ends, security }: Peers, outcome: OutcomeFacts) => {
+  const labels = {
+    ...ends,
+    request_protocol: 'tcp',
+    response_flags: outcome.flag === '' ? NO_FLAG : outcome.flag,
+    connection_security_policy: security,
+  };
+  counters.add('istio_tcp_connections_opened_total', outcome.requests, labels);
+  counters.add('istio_tcp_connections_closed_total', outcome.closed, labels);
+  counters.add('istio_tcp_received_bytes_total', outcome.requestBytes.sum, labels);
+  counters.add('istio_tcp_sent_bytes_total', outcome.responseBytes.sum, labels);
+};
+
+const mirrored = (counters: RequestCounters, { ends }: Peers, outcome: OutcomeFacts) => {
+  const labels = { ...ends, response_code: String(outcome.status) };
+  counters.add('weir_mirrored_requests_total', outcome.requests, labels);
+};
+
+const peersOf = (
   reporter: SampleFacts['reporter'],
   own: OwnWorkload,
-  { service, version, source }: Series,
-): Labels => {
+  outcome: OutcomeFacts,
+): Peers => {
+  // As in Istio, only the side that receives can tell.
+  const security = outcome.isMutual ? 'mutual_tls' : 'none';
+  return reporter === 'source'
+    ? { ends: { reporter, ...sourceOf(own), ...calleeOf(outcome, own) }, security: UNKNOWN }
+    : {
+        ends: {
+          reporter,
+          ...sourceOf(callerOf(outcome.source)),
+          ...calleeOf(outcome, own),
+          destination_canonical_service: own.app,
+          destination_principal: own.principal ?? UNKNOWN,
+          destination_app: own.app,
+        },
+        security,
+      };
+};
+
+const sourceOf = (caller: Caller): Labels => ({
+  source_workload: caller.name,
+  source_workload_namespace: caller.namespace ?? UNKNOWN,
+  source_canonical_service: caller.app,
+  source_canonical_revision: caller.version ?? 'latest',
+  source_principal: caller.principal ?? UNKNOWN,
+  source_app: caller.app,
+  source_version: caller.version ?? UNKNOWN,
+  source_service: caller.app,
+  source_cluster: caller.cluster ?? UNKNOWN,
+});
+
+const calleeOf = ({ service, version }: OutcomeFacts, own: OwnWorkload): Labels => {
   const [namespace, name] = service === '' ? [UNKNOWN, UNKNOWN] : splitName(service);
-  const caller =
-    reporter === 'source' ? { workload: own.name, principal: UNKNOWN } : nameOf(source);
+  const hasVersion = version !== '';
   return {
-    reporter,
-    source_workload: caller.workload,
-    source_principal: caller.principal,
-    source_app: reporter === 'source' ? own.app : caller.workload,
-    source_service: reporter === 'source' ? own.app : caller.workload,
+    destination_workload: hasVersion ? `${name}-${version}` : name,
+    destination_workload_namespace: namespace,
+    destination_canonical_service: name,
+    destination_canonical_revision: hasVersion ? version : 'latest',
+    destination_principal: UNKNOWN,
+    destination_app: name,
+    destination_version: hasVersion ? version : UNKNOWN,
     destination_service: name,
     destination_service_name: name,
     destination_service_namespace: namespace,
-    destination_workload: version === '' ? name : `${name}-${version}`,
-    destination_version: version === '' ? UNKNOWN : version,
-    request_protocol: 'http',
-    connection_security_policy: securityOf(reporter, source),
+    destination_cluster: own.cluster ?? UNKNOWN,
   };
 };
 
 const splitName = (service: string): readonly [namespace: string, name: string] => {
   const at = service.indexOf('/');
   return [service.slice(0, at), service.slice(at + 1)];
-};
-
-const isSpiffe = (source: string): boolean => source.startsWith('spiffe://');
-
-/** `spiffe://cluster.local/ns/bibby/sa/library-service` is the principal of workload `library-service`. */
-const nameOf = (source: string): { readonly workload: string; readonly principal: string } =>
-  isSpiffe(source)
-    ? { workload: source.slice(source.lastIndexOf('/') + 1), principal: source }
-    : { workload: source === '' ? UNKNOWN : source, principal: UNKNOWN };
-
-/** As in Istio, only the side that receives can tell. */
-const securityOf = (reporter: SampleFacts['reporter'], source: string): string => {
-  if (reporter === 'source') return UNKNOWN;
-  return isSpiffe(source) ? 'mutual_tls' : 'none';
-};
-
-interface Outcome {
-  readonly code: string;
-  readonly flag: string;
-  requests: number;
-}
-
-/** The code that goes with a response flag, where the proxy itself made the response. */
-const CODE_OF_FLAG: Readonly<Record<string, string>> = {
-  NR: '404',
-  UF: '503',
-  URX: '503',
-  UH: '503',
-  UO: '503',
-  UC: '503',
-  UT: '504',
-  DC: '499',
-  RL: '429',
-  UAEX: '403',
-};
-
-/** Samples count codes and flags apart; a flag stands beside its usual code where that has room, else beside the highest. */
-const outcomes = ({ statuses, flags }: Series): Outcome[] => {
-  const rest = new Map(Object.entries(statuses));
-  const found: Outcome[] = [];
-  for (const [flag, flagged] of Object.entries(flags)) {
-    let open = flagged;
-    const usual = CODE_OF_FLAG[flag];
-    const highest = [...rest.keys()].toSorted((a, b) => Number(b) - Number(a));
-    for (const code of usual === undefined ? highest : [usual, ...highest]) {
-      const requests = Math.min(open, rest.get(code) ?? 0);
-      if (requests === 0) continue;
-      found.push({ code, flag, requests });
-      rest.set(code, (rest.get(code) ?? 0) - requests);
-      open -= requests;
-    }
-  }
-  for (const [code, requests] of rest)
-    if (requests > 0) found.push({ code, flag: NO_FLAG, requests });
-  return found;
 };
 
 /** Bucket i of a sample holds (2^(i/8), 2^((i+1)/8)] and is counted where its upper end lies: never too fast. */

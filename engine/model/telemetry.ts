@@ -7,7 +7,7 @@ export interface Ack {
   readonly type: 'ack';
   readonly agent: string;
   readonly scope: Scope;
-  readonly message: 'snapshot' | 'decision' | 'trial' | 'unreadable';
+  readonly message: 'snapshot' | 'decision' | 'unreadable';
   /**
    * applied: in force. orphan: the decision's basis is not the active revision. stale: position not above the last
    * applied one. rejected: bad signature, malformed, wrong scope, or the data plane refused it.
@@ -79,12 +79,14 @@ export interface Series {
   readonly errors: number;
   /** By response code. */
   readonly statuses: Readonly<Record<string, number>>;
-  /** By response flag (`UF`, `UT`, ...). */
+  /** By response code and flag (`503 UF`, `504 UT`, ...); requests without a flag are not in it. */
   readonly flags: Readonly<Record<string, number>>;
   readonly latency: Histogram;
   readonly requestBytes: number;
   readonly responseBytes: number;
   readonly retries: number;
+  /** Turned away to protect the service or the proxy itself; absent if none. */
+  readonly sheds?: number;
 }
 
 /** OpenTelemetry exponential histogram, scale 3, of milliseconds: bucket i holds (2^(i/8), 2^((i+1)/8)]. */

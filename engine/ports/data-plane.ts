@@ -3,7 +3,7 @@ import type { DecisionBody } from '../model/decision.ts';
 import type { Feature } from '../model/features.ts';
 import type { Scope } from '../model/scope.ts';
 import type { Snapshot } from '../model/snapshot.ts';
-import type { Sample } from '../model/telemetry.ts';
+import type { Histogram, Sample } from '../model/telemetry.ts';
 
 export type Capabilities = ReadonlySet<Feature>;
 
@@ -21,7 +21,32 @@ export interface PlaneView {
 export type SampleFacts = Pick<
   Sample,
   'startMs' | 'spanMs' | 'reporter' | 'revision' | 'series' | 'endpoints' | 'denials'
->;
+> & {
+  /** The same requests by how they ended, for the agent's own metrics: these do not travel. */
+  readonly outcomes?: readonly OutcomeFacts[];
+};
+
+/** Requests of one caller to one version that ended alike. */
+export interface OutcomeFacts {
+  readonly service: string;
+  readonly version: string;
+  readonly source: string;
+  readonly protocol: 'http' | 'grpc' | 'tcp';
+  /** The caller has shown a certificate. */
+  readonly isMutual: boolean;
+  readonly status: number;
+  /** Envoy's response flag; empty if all went well. */
+  readonly flag: string;
+  readonly grpcStatus: number | undefined;
+  /** Of `tcp`: connections. */
+  readonly requests: number;
+  /** Connections that ended. */
+  readonly closed: number;
+  readonly latency: Histogram;
+  /** Of bodies. Connections are in the sum only, when they have ended. */
+  readonly requestBytes: Histogram;
+  readonly responseBytes: Histogram;
+}
 
 export interface DataPlane {
   readonly capabilities: Capabilities;

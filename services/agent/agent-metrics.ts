@@ -1,15 +1,12 @@
 // Everything that `/metrics` of an agent shows.
+import type { OwnWorkload } from '#adapters/metrics-prometheus/peers.ts';
 import {
   type ProcessMetrics,
   processFamilies,
   watchProcess,
 } from '#adapters/metrics-prometheus/process-metrics.ts';
 import { type Family, Registry } from '#adapters/metrics-prometheus/registry.ts';
-import {
-  type OwnWorkload,
-  recordRequests,
-  requestFamilies,
-} from '#adapters/metrics-prometheus/request-metrics.ts';
+import { recordRequests, requestFamilies } from '#adapters/metrics-prometheus/request-metrics.ts';
 import type { Ack } from '#engine/model/telemetry.ts';
 import type { SampleFacts } from '#engine/ports/data-plane.ts';
 import type { AgentStatus } from './status.ts';
@@ -33,6 +30,10 @@ const families = {
     bounds: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
   },
   weir_retries_total: { type: 'counter', help: 'Retried requests, by destination.' },
+  weir_sheds_total: {
+    type: 'counter',
+    help: 'Requests turned away to protect the service or the proxy, by destination.',
+  },
   weir_dropped_messages_total: {
     type: 'counter',
     help: 'Messages not sent because the bus was away for too long, by kind.',
@@ -40,6 +41,10 @@ const families = {
   weir_build_info: { type: 'gauge', help: 'Always 1; the labels say what is running.' },
   ...processFamilies,
 } as const satisfies Record<string, Family>;
+
+interface Outcomes {
+  readonly outcomes: SampleFacts['outcomes'] | undefined;
+}
 
 const STATES = ['live', 'static', 'starting', 'draining'] as const;
 
@@ -53,11 +58,13 @@ export class AgentMetrics {
     this.#registry.set('weir_build_info', 1, build);
   }
 
-  sampled(facts: SampleFacts): void {
+  sampled(facts: Pick<SampleFacts, 'reporter' | 'series'> & Outcomes): void {
     recordRequests(this.#registry, this.#own, facts);
-    for (const { service, retries } of facts.series)
-      if (retries > 0)
-        this.#registry.add('weir_retries_total', retries, { destination_service: service });
+    for (const { service, retries, sheds = 0 } of facts.series) {
+      const labels = { destination_service: service };
+      if (retries > 0) this.#registry.add('weir_retries_total', retries, labels);
+      if (sheds > 0) this.#registry.add('weir_sheds_total', sheds, labels);
+    }
   }
 
   acked({ message, outcome, tookMs }: Ack): void {

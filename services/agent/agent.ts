@@ -1,6 +1,7 @@
 // What every agent process is: the last good state from disk first, then the control stream of its scope for as long as
 // there is a bus; acks, samples and heartbeats back.
 
+import type { OwnWorkload } from '#adapters/metrics-prometheus/peers.ts';
 import type { Scope } from '#engine/model/scope.ts';
 import { streams, subjects } from '#engine/model/subjects.ts';
 import type {
@@ -30,7 +31,7 @@ export interface AgentConfig {
   /** Release of Weir, as heartbeats and metrics say it. */
   readonly version: string;
   /** Whose name stands in metrics for this side of a request. */
-  readonly own: { readonly name: string; readonly app: string };
+  readonly own: OwnWorkload;
   readonly admin: { readonly host: string; readonly port: number };
   /** So long it still takes traffic after it has announced that it drains: others have to hear of it first. */
   readonly drainDelayMs: number;
@@ -115,11 +116,14 @@ class RunningAgent implements Agent {
       clock: deps.time,
       prepare: deps.prepare ?? ((view) => view),
     });
-    this.#metrics = new AgentMetrics(config.own, {
-      version: config.version,
-      scope: config.scope,
-      agent: config.agent,
-    });
+    this.#metrics = new AgentMetrics(
+      { ...config.own, cluster: config.mesh },
+      {
+        version: config.version,
+        scope: config.scope,
+        agent: config.agent,
+      },
+    );
     this.#outbox = new Outbox((kind) => this.#metrics.dropped(kind));
     this.#confirmedMs = deps.time.monotonic();
   }
@@ -274,8 +278,8 @@ class RunningAgent implements Agent {
   async #report(): Promise<void> {
     const { agent, scope } = this.#config;
     const { plane, incarnation } = this.#deps;
-    for await (const facts of plane.samples()) {
-      this.#metrics.sampled(facts);
+    for await (const { outcomes, ...facts } of plane.samples()) {
+      this.#metrics.sampled({ reporter: facts.reporter, series: facts.series, outcomes });
       this.#sequence += 1;
       const sample: Sample = {
         v: 1,

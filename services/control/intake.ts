@@ -20,7 +20,7 @@ const ack = Compile(
     type: Type.Literal('ack'),
     agent: name(),
     scope: text(),
-    message: Type.Enum(['snapshot', 'decision', 'trial', 'unreadable']),
+    message: Type.Enum(['snapshot', 'decision', 'unreadable']),
     outcome: Type.Enum(['applied', 'orphan', 'stale', 'rejected']),
     position: count(),
     revision: count(),
@@ -94,6 +94,7 @@ const sample = Compile(
         requestBytes: figure(),
         responseBytes: figure(),
         retries: count(),
+        sheds: Type.Optional(count()),
       }),
     ),
     endpoints: Type.Optional(

@@ -69,7 +69,7 @@ export const startSidecar = async (
         mesh: config.mesh,
         scope: sidecarScope(namespace, name),
         version,
-        own: { name, app: labels['app'] ?? name },
+        own: { name, namespace, app: labels['app'] ?? name, version: labels['version'] },
         admin: config.admin,
         drainDelayMs: config.drainDelayMs,
       },

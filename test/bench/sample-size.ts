@@ -23,6 +23,9 @@ const windowOf = async (series: number, requestsPerSeries: number): Promise<Samp
         version: at % 2 === 0 ? 'v1.0' : 'v1.1',
         source:
           at < 50 ? 'unknown' : `spiffe://bibby.com/ns/bibby/sa/reader-${Math.floor(at / 50)}`,
+        protocol: 'http',
+        isMutual: false,
+        grpcStatus: undefined,
         status: chance.uniform() < 0.01 ? 503 : 200,
         flag: '',
         latencyMs: 20 * Math.exp(0.5 * chance.normal()),
@@ -32,7 +35,7 @@ const windowOf = async (series: number, requestsPerSeries: number): Promise<Samp
       });
   ms = 1000;
   samples.flush();
-  for await (const facts of samples.read())
+  for await (const { outcomes: _, ...facts } of samples.read())
     return {
       v: 1,
       type: 'sample',

@@ -2,6 +2,7 @@
 import type { Exchange, Forward } from '#engine/pipeline/exchange.ts';
 import type { AccessEntry } from '../access.ts';
 import type { DownstreamRequest } from '../downstream/request-view.ts';
+import type { Outcome } from '../tally.ts';
 import type { EndpointState } from '../upstream/endpoint.ts';
 import type { PlaneContext } from './context.ts';
 import type { GrpcCall } from './grpc.ts';
@@ -26,15 +27,24 @@ export interface Concluded {
 }
 
 export const recordExchange = (run: Concluded): void => {
-  const { context, exchange, forward, request } = run;
+  const { context } = run;
   const latencyMs = context.clock.monotonic() - run.startedAt;
-  context.samples.record({
+  context.samples.record(outcomeOf(run, latencyMs));
+  context.onAccess?.(entryOf(run, latencyMs));
+};
+
+const outcomeOf = (run: Concluded, latencyMs: number): Outcome => {
+  const { exchange, forward, request, grpc } = run;
+  return {
     rule: exchange === undefined ? '' : exchange.rule.id,
     service: forward === undefined ? '' : forward.upstream.service,
     version: forward === undefined ? '' : forward.upstream.version,
     source: request.peerPrincipal ?? exchange?.principal ?? 'unknown',
+    protocol: grpc === undefined ? 'http' : 'grpc',
+    isMutual: isMutual(request),
     status: run.status,
-    isServerFault: run.grpc?.isServerFault,
+    grpcStatus: grpc?.code,
+    isServerFault: grpc?.isServerFault,
     flag: run.flag,
     latencyMs,
     requestBytes: run.requestBytes,
@@ -42,9 +52,12 @@ export const recordExchange = (run: Concluded): void => {
     retries: run.tries > 1 ? run.tries - 1 : 0,
     policy: exchange?.notes?.['policy'],
     policyRule: exchange?.notes?.['rule'],
-  });
-  context.onAccess?.(entryOf(run, latencyMs));
+  };
 };
+
+/** The caller has shown a certificate. */
+const isMutual = ({ peer }: DownstreamRequest): boolean =>
+  peer.principal !== undefined || peer.names !== undefined;
 
 const entryOf = (run: Concluded, durationMs: number): AccessEntry => {
   const { context, exchange, forward, request } = run;

@@ -1,12 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bucketOf, Samples } from '#adapters/dataplane-node/samples.ts';
+import { Samples } from '#adapters/dataplane-node/samples.ts';
+import { bucketOf, type Outcome } from '#adapters/dataplane-node/tally.ts';
 
-const outcome = {
+const outcome: Outcome = {
   rule: 'r',
   service: 's',
   version: 'v',
   source: 'a',
+  protocol: 'http',
+  isMutual: false,
+  grpcStatus: undefined,
   status: 200,
   flag: '',
   latencyMs: 1,
@@ -53,11 +57,77 @@ describe('a window', () => {
       ),
     ).toEqual([['v:2:1', 'w:1:0'], ['v:1:0']]);
     expect(windows[0]?.series[0]).toMatchObject({
-      flags: { UF: 1 },
+      flags: { '503 UF': 1 },
       statuses: { 200: 1, 503: 1 },
       retries: 2,
       latency: { buckets: [-1, 2] },
     });
+  });
+
+  it('counts every pair of code and flag, and what was turned away', async () => {
+    const counts = samples();
+    for (const [status, flag, grpcStatus] of [
+      [200, '', undefined],
+      [503, 'UF', undefined],
+      [503, 'UO', undefined],
+      [503, 'UO', undefined],
+      [503, '', undefined],
+      [504, 'UT', undefined],
+      [200, '', 14],
+    ] as const)
+      counts.record({ ...outcome, status, flag, grpcStatus, responseBytes: 10 });
+    counts.close();
+    const [window] = await Array.fromAsync(counts.read());
+    expect(window?.series).toMatchObject([
+      {
+        requests: 7,
+        statuses: { 200: 2, 503: 4, 504: 1 },
+        flags: { '503 UF': 1, '503 UO': 2, '504 UT': 1 },
+        sheds: 2,
+        responseBytes: 70,
+        latency: { buckets: [-1, 7] },
+      },
+    ]);
+    expect(
+      window?.outcomes?.map(({ status, flag, grpcStatus, requests, latency, responseBytes }) => [
+        `${status} ${flag} ${grpcStatus}`,
+        requests,
+        latency.buckets[1],
+        responseBytes.sum,
+      ]),
+    ).toEqual([
+      ['200  undefined', 1, 1, 10],
+      ['503 UF undefined', 1, 1, 10],
+      ['503 UO undefined', 2, 2, 20],
+      ['503  undefined', 1, 1, 10],
+      ['504 UT undefined', 1, 1, 10],
+      ['200  14', 1, 1, 10],
+    ]);
+  });
+
+  it('bounds the codes that a service may choose', async () => {
+    const counts = samples();
+    for (let status = 200; status < 600; status += 1) counts.record({ ...outcome, status });
+    counts.close();
+    const [window] = await Array.fromAsync(counts.read());
+    expect(window?.outcomes?.length).toBeLessThan(60);
+    expect(window?.series[0]?.requests).toBe(400);
+    expect(window?.series[0]?.statuses['500']).toBe(100);
+  });
+
+  it('tells the bytes of a connection when it has ended', async () => {
+    const counts = samples();
+    const connection: Outcome = { ...outcome, protocol: 'tcp' };
+    counts.record(connection);
+    counts.flush();
+    counts.recordEnd({ ...connection, requestBytes: 5, responseBytes: 7 });
+    counts.close();
+    const windows = await Array.fromAsync(counts.read());
+    expect(windows.map(({ series: [one] }) => one)).toMatchObject([
+      { requests: 1, requestBytes: 0 },
+      { requests: 0, requestBytes: 5, responseBytes: 7, statuses: {} },
+    ]);
+    expect(windows[1]?.outcomes).toMatchObject([{ requests: 0, closed: 1 }]);
   });
 
   it('bounds the number of sources', async () => {

@@ -136,7 +136,7 @@ describe('a TCP listener', () => {
         requests: 1,
         errors: 1,
         statuses: { 503: 1 },
-        flags: { [flag]: 1 },
+        flags: { [`503 ${flag}`]: 1 },
       },
     ]);
   });
