@@ -7,7 +7,7 @@ export interface Ack {
   readonly type: 'ack';
   readonly agent: string;
   readonly scope: Scope;
-  readonly message: 'snapshot' | 'decision' | 'unreadable';
+  readonly message: 'snapshot' | 'decision' | 'trial' | 'unreadable';
   /**
    * applied: in force. orphan: the decision's basis is not the active revision. stale: position not above the last
    * applied one. rejected: bad signature, malformed, wrong scope, or the data plane refused it.

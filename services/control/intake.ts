@@ -20,7 +20,7 @@ const ack = Compile(
     type: Type.Literal('ack'),
     agent: name(),
     scope: text(),
-    message: Type.Enum(['snapshot', 'decision', 'unreadable']),
+    message: Type.Enum(['snapshot', 'decision', 'trial', 'unreadable']),
     outcome: Type.Enum(['applied', 'orphan', 'stale', 'rejected']),
     position: count(),
     revision: count(),
