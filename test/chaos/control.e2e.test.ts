@@ -208,7 +208,7 @@ describe('a nats-server that is away for half a minute', () => {
     await eventually('it leads again', () => isLeading(control), 20_000);
     const answer = await apply(control.url, route('/catalog', '7s'), true);
     expect(answer.wait?.reached).toBe(true);
-    await eventually('it goes on', () => edge.weight(SERVICE, 'v1.1') > 1000, 90_000);
+    await eventually('it goes on', () => (edge.weight(SERVICE, 'v1.1') ?? 0) > 1000, 90_000);
     clearInterval(watch);
     expect([...new Set(seen)]).toEqual([2]);
     expect(weights).toEqual(weights.toSorted((a, b) => a - b));
