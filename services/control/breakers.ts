@@ -155,7 +155,7 @@ export class FleetBreakers {
     }
     for (const upstream of this.#saved.keys())
       if (!records.has(upstream)) {
-        await machines.remove(PREFIX, upstream);
+        await machines.remove(PREFIX, upstream, epoch);
         this.#saved.delete(upstream);
       }
   }

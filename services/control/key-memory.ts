@@ -61,6 +61,6 @@ export class KeyMemory {
     if (type === 'expired') this.#remembered.delete(name);
     if (epoch === undefined) return;
     if (set) await this.#machines.save(PREFIX, name, epoch, this.#remembered.get(name));
-    if (type === 'expired') await this.#machines.remove(PREFIX, name);
+    if (type === 'expired') await this.#machines.remove(PREFIX, name, epoch);
   }
 }

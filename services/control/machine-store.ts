@@ -1,5 +1,6 @@
-// Where rollouts survive a crash. The epoch of the writer is part of the key, so a deposed leader's late write never lands
-// on its successor's state; the highest epoch counts.
+// Where machines survive a crash. The epoch of the writer is part of the key, so a deposed leader's late write never lands on
+// its successor's state; the highest epoch counts. For that a leader writes what it takes up, and what it removes, under its
+// own epoch before it goes on (docs/adr/0012-late-decisions-are-void.md).
 
 import { subjectToken } from '#engine/model/subjects.ts';
 import type { Store } from '#engine/ports/store.ts';
@@ -8,8 +9,21 @@ import { decodeJson, encodeJson } from './codec.ts';
 interface Envelope {
   readonly v: 1;
   readonly name: string;
-  readonly state: unknown;
+  readonly state?: unknown;
+  /** There is nothing of that name any more. */
+  readonly removed?: true;
 }
+
+interface Stored {
+  readonly token: string;
+  readonly epoch: number;
+  readonly name: string;
+  readonly state: unknown;
+  readonly removed: boolean;
+}
+
+/** Epochs after which nobody is left who could write late what was removed. */
+const KEPT_EPOCHS = 16;
 
 export class MachineStore {
   readonly #store: Store;
@@ -24,37 +38,64 @@ export class MachineStore {
     prefix: string,
     onUnreadable: (name: string, error: unknown) => void,
   ): Promise<ReadonlyMap<string, unknown>> {
-    const newest = new Map<string, { epoch: number; state: unknown; name: string }>();
+    const stored = await this.#read(prefix, onUnreadable);
+    return new Map(stored.flatMap((one) => (one.removed ? [] : [[one.name, one.state] as const])));
+  }
+
+  /** As `load`, for the leader of `epoch`: from then on nothing that an earlier one writes counts. */
+  async takeUp(
+    prefix: string,
+    epoch: number,
+    onUnreadable: (name: string, error: unknown) => void,
+  ): Promise<ReadonlyMap<string, unknown>> {
+    const stored = await this.#read(prefix, onUnreadable);
+    for (const one of stored) {
+      const stem = `${prefix}.${one.token}`;
+      if (!one.removed) await this.#put(stem, epoch, { v: 1, name: one.name, state: one.state });
+      else if (one.epoch + KEPT_EPOCHS < epoch) await this.#sweep(stem, epoch);
+    }
+    return new Map(stored.flatMap((one) => (one.removed ? [] : [[one.name, one.state] as const])));
+  }
+
+  /** The newest of each name. */
+  async #read(
+    prefix: string,
+    onUnreadable: (name: string, error: unknown) => void,
+  ): Promise<readonly Stored[]> {
+    const newest = new Map<string, { readonly epoch: number; readonly value: Uint8Array }>();
     for (const { key, value } of await this.#store.entries()) {
       const match = /^(.+)\.(.+)\.(\d+)$/.exec(key);
       if (match?.[1] !== prefix) continue;
       const token = match[2] ?? '';
       const epoch = Number(match[3]);
-      if ((newest.get(token)?.epoch ?? -1) > epoch) continue;
-      try {
-        const { name, state, v } = decodeJson(value, `state ${key}`) as Partial<Envelope>;
-        if (v !== 1 || name === undefined) throw new Error(`state ${key} is of another release`);
-        newest.set(token, { epoch, name, state });
-      } catch (error) {
-        newest.delete(token);
-        onUnreadable(token, error);
-      }
+      if ((newest.get(token)?.epoch ?? -1) < epoch) newest.set(token, { epoch, value });
     }
-    return new Map([...newest.values()].map(({ name, state }) => [name, state]));
+    return [...newest].flatMap(([token, { epoch, value }]) => {
+      try {
+        const key = `state ${prefix}.${token}.${epoch}`;
+        const { name, state, removed = false, v } = decodeJson(value, key) as Partial<Envelope>;
+        if (v !== 1 || name === undefined) throw new Error(`${key} is of another release`);
+        return [{ token, epoch, name, state, removed }];
+      } catch (error) {
+        onUnreadable(token, error);
+        return [];
+      }
+    });
   }
 
   async save(prefix: string, name: string, epoch: number, state: unknown): Promise<void> {
-    const stem = `${prefix}.${subjectToken(name)}`;
-    await this.#store.put(`${stem}.${epoch}`, encodeJson({ v: 1, name, state } satisfies Envelope));
+    await this.#put(`${prefix}.${subjectToken(name)}`, epoch, { v: 1, name, state });
+  }
+
+  async remove(prefix: string, name: string, epoch: number): Promise<void> {
+    await this.#put(`${prefix}.${subjectToken(name)}`, epoch, { v: 1, name, removed: true });
+  }
+
+  async #put(stem: string, epoch: number, envelope: Envelope): Promise<void> {
+    await this.#store.put(`${stem}.${epoch}`, encodeJson(envelope));
     if (this.#written.get(stem) === epoch) return;
     this.#written.set(stem, epoch);
     await this.#sweep(stem, epoch);
-  }
-
-  async remove(prefix: string, name: string): Promise<void> {
-    const stem = `${prefix}.${subjectToken(name)}`;
-    this.#written.delete(stem);
-    await this.#sweep(stem, Number.POSITIVE_INFINITY);
   }
 
   async #sweep(stem: string, below: number): Promise<void> {

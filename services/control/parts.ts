@@ -120,6 +120,7 @@ export const assemble = async (
   await policy.load();
   for await (const entry of readStored(controlLog, subjects.everyControl, 'last'))
     await accept(published, entry.data, onError);
+  const book = new StandingBook(standingStore, onError);
   const leadership = startLeadership({
     store: leaderStore,
     instance: config.instance,
@@ -128,7 +129,7 @@ export const assemble = async (
     leaseMs: config.leaseMs ?? LEASE_MS,
     renewMs: config.renewMs ?? RENEW_MS,
     pollMs: POLL_MS,
-    floor: () => highestEpoch(published, fleet),
+    floor: () => Math.max(highestEpoch(published, fleet), book.latestEpoch),
     onError,
   });
   const publisher = new Publisher({
@@ -141,7 +142,6 @@ export const assemble = async (
     time,
     onPublished: (message, bytes) => count(metrics, news, message, bytes),
   });
-  const book = new StandingBook(standingStore, onError);
   const machines = new MachineStore(machineStore);
   const keys = deps.keys && new KeyMemory(deps.keys, machines, time);
   const ring = new Ring({

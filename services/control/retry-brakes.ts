@@ -46,7 +46,9 @@ export class RetryBrakes {
 
   async begin(term: Term): Promise<void> {
     const { machines, onError } = this.#deps;
-    const stored = await machines.load(PREFIX, (name, error) => onError(`retries ${name}`, error));
+    const stored = await machines.takeUp(PREFIX, term.epoch, (name, error) =>
+      onError(`retries ${name}`, error),
+    );
     this.#states = new Map();
     for (const [edge, value] of stored) {
       const state = readBrakeState(value);
@@ -129,7 +131,7 @@ export class RetryBrakes {
     }
     for (const edge of this.#saved.keys())
       if (this.#states.get(edge)?.phase !== 'braked') {
-        await machines.remove(PREFIX, edge);
+        await machines.remove(PREFIX, edge, epoch);
         this.#saved.delete(edge);
       }
   }

@@ -68,11 +68,11 @@ export class Rollouts {
     this.#runs.clear();
     this.#unreadable.clear();
     this.#baselines.clear();
-    this.#stored = await machines.load(PREFIX, (token, error) => {
+    this.#stored = await machines.takeUp(PREFIX, term.epoch, (token, error) => {
       onError(`rollout ${token}`, error);
       this.#unreadable.set(token, 'its state on record cannot be read');
     });
-    const baselines = await machines.load(BASELINE_PREFIX, (token, error) =>
+    const baselines = await machines.takeUp(BASELINE_PREFIX, term.epoch, (token, error) =>
       onError(`baseline of ${token}`, error),
     );
     for (const [service, value] of baselines) {
@@ -254,7 +254,7 @@ export class Rollouts {
       const why = 'the Rollout was deleted';
       await run.handle({ type: 'abort', nowMs: time.now(), by: 'policy', why });
     }
-    await machines.remove(PREFIX, run.id);
+    if (this.#term) await machines.remove(PREFIX, run.id, this.#term.epoch);
     this.#runs.delete(run.id);
   }
 

@@ -7,7 +7,7 @@ import type { DecisionBody, StandingDecision } from '#engine/model/decision.ts';
 import { decisionId } from '#engine/model/decision.ts';
 import { EngineError } from '#engine/model/errors.ts';
 import { subjectToken } from '#engine/model/subjects.ts';
-import type { Store } from '#engine/ports/store.ts';
+import type { Store, StoreEntry } from '#engine/ports/store.ts';
 import { decodeJson, encodeJson } from './codec.ts';
 import type { Term } from './leadership.ts';
 
@@ -37,8 +37,10 @@ const epochIn = (key: string): number | undefined => {
   return epoch === undefined ? undefined : Number(epoch);
 };
 
-/** Marks that are kept: a leader that was held up for longer than so many terms is none to reckon with. */
+/** Marks that are kept; any later one makes an old leader's pages void as well. */
 const MARKS = 16;
+/** Overtaken pages are deleted so many at a time: it takes a look at the whole record. */
+const OVERTAKEN = 8;
 
 const keyOf = (page: Page): string => `${subjectToken(idOf(page))}.${serialOf(page)}`;
 
@@ -52,6 +54,7 @@ export class StandingBook {
   #term: Pick<Term, 'epoch' | 'isValid'> | undefined;
   /** Keys that nobody needs once it is certain that what overtook them is not void. */
   #overtaken: string[] = [];
+  #latestEpoch = 0;
 
   constructor(store: Store, onError: (where: string, error: unknown) => void) {
     this.#store = store;
@@ -65,7 +68,15 @@ export class StandingBook {
     return set;
   }
 
-  /** From now on it is this leader that writes. The mark comes first: what is written after it by others is void. */
+  /** Of the youngest leader that has begun, as far as is known. */
+  get latestEpoch(): number {
+    return this.#latestEpoch;
+  }
+
+  /**
+   * From now on it is this leader that writes. The mark comes first: what is written after it by others is void. Throws
+   * ERR_NOT_LEADER if a younger leader has begun: then it is this one whose pages would be void.
+   */
   async begin(term: Pick<Term, 'epoch' | 'isValid'>): Promise<void> {
     try {
       await this.#store.create(markOf(term.epoch), encodeJson({ v: 1, epoch: term.epoch }));
@@ -73,19 +84,38 @@ export class StandingBook {
       // A leader that failed half way begins its term again.
       if (!isConflict(error)) throw error;
     }
+    const entries = await this.#entriesWith(markOf(term.epoch));
+    const done = this.#take(entries);
+    if (this.#latestEpoch > term.epoch)
+      throw new EngineError(
+        'ERR_NOT_LEADER',
+        `epoch ${this.#latestEpoch} has begun, ${term.epoch} comes too late`,
+        { retryable: true },
+      );
     this.#term = term;
-    for (const key of await this.#load()) await this.#forget(key);
+    for (const key of done) await this.#forget(key);
   }
 
   async load(): Promise<void> {
-    await this.#load();
+    this.#take(await this.#store.entries());
   }
 
-  /** Resolves with the keys that nobody needs any more. */
-  async #load(): Promise<readonly string[]> {
+  /**
+   * Everything on record, at least up to what we wrote last. A copy of the bucket that lags behind would show the record as
+   * it was before others wrote.
+   */
+  async #entriesWith(ours: string): Promise<readonly StoreEntry[]> {
+    const entries = await this.#store.entries();
+    if (entries.some(({ key }) => key === ours)) return entries;
+    throw new EngineError('ERR_STORE_UNREADABLE', `the record was read without its ${ours}`, {
+      retryable: true,
+    });
+  }
+
+  /** Answers with the keys that nobody needs any more. */
+  #take(entries: readonly StoreEntry[]): readonly string[] {
     const pages = new Map<string, { readonly page: Page; readonly key: string }>();
     const serials = new Map<string, number>();
-    const entries = await this.#store.entries();
     const marks = entries.flatMap(({ key, revision }) => {
       const epoch = epochIn(key);
       return epoch === undefined ? [] : [{ key, epoch, revision }];
@@ -110,6 +140,7 @@ export class StandingBook {
     this.#pages = new Map([...pages].map(([id, { page }]) => [id, page]));
     this.#serials = serials;
     this.#overtaken = [];
+    this.#latestEpoch = Math.max(this.#latestEpoch, ...marks.map(({ epoch }) => epoch));
     return done;
   }
 
@@ -153,15 +184,13 @@ export class StandingBook {
 
   /** A serial that a void page has taken is left to it. */
   async #write(make: () => Page): Promise<Page> {
-    // Still in office: what this term has written so far came before any other's mark, so it is not void.
-    const forgettable = this.#term?.isValid() === true ? this.#overtaken.splice(0) : [];
     const known = this.#pages;
     let page = this.#signed(make());
     try {
       await this.#store.create(keyOf(page), encodeJson(page));
     } catch (error) {
       if (!isConflict(error)) throw error;
-      await this.#load();
+      await this.load();
       const id = idOf(page);
       const isNews = JSON.stringify(this.#pages.get(id)) !== JSON.stringify(known.get(id));
       if (isNews || this.#term?.isValid() !== true) throw error;
@@ -171,9 +200,25 @@ export class StandingBook {
     const before = this.#pages.get(idOf(page));
     this.#pages = new Map(this.#pages).set(idOf(page), page);
     this.#serials = new Map(this.#serials).set(idOf(page), serialOf(page));
-    for (const key of forgettable) await this.#forget(key);
     if (before) this.#overtaken.push(keyOf(before));
+    if (this.#overtaken.length >= OVERTAKEN) await this.#tidy(keyOf(page));
     return page;
+  }
+
+  /**
+   * If no younger leader had begun when `newest` was written, then nothing that this term has written so far is void, now or
+   * ever. Nothing is taken from a clock: one that stood still would let a late leader delete what its successor relies on.
+   */
+  async #tidy(newest: string): Promise<void> {
+    const { epoch = 0 } = this.#term ?? {};
+    try {
+      const entries = await this.#entriesWith(newest);
+      if (entries.some(({ key }) => (epochIn(key) ?? 0) > epoch)) return;
+    } catch (error) {
+      this.#onError('tidy the record of decisions', error);
+      return;
+    }
+    for (const key of this.#overtaken.splice(0)) await this.#forget(key);
   }
 
   #signed(page: Page): Page {

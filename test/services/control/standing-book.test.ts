@@ -105,7 +105,41 @@ describe('the book of standing decisions', () => {
       for (const weight of [1000, 2000, 3000]) await book.record(split(weight), origin);
     }
     const entries = await (await hub.connect().store(buckets.standing)).entries();
-    expect(entries.length).toBeLessThan(20);
+    expect(entries.length).toBeLessThan(22);
+  });
+
+  it('keeps few pages of a long term', async () => {
+    const hub = createMemoryHub();
+    const book = await lead(hub, 1);
+    for (let weight = 1; weight <= 100; weight += 1) await book.record(split(weight), origin);
+    const entries = await (await hub.connect().store(buckets.standing)).entries();
+    expect(entries.length).toBeLessThan(12);
+    expect((await lead(hub, 2)).standing.get(id)).toMatchObject({ serial: 100 });
+  });
+
+  it('deletes nothing for a leader whose clock stood still', async () => {
+    const hub = createMemoryHub();
+    const first = await lead(hub, 1, true);
+    await first.record(split(1000), origin);
+    await lead(hub, 2);
+    for (let weight = 1; weight <= 40; weight += 1) await first.record(split(weight), origin);
+    expect((await lead(hub, 3)).standing.get(id)?.body).toEqual(split(1000));
+  });
+
+  it('does not begin the term of a leader after whom another has begun', async () => {
+    const hub = createMemoryHub();
+    await lead(hub, 2);
+    await expect(lead(hub, 1)).rejects.toThrow(expect.objectContaining({ code: 'ERR_NOT_LEADER' }));
+  });
+
+  it('does not begin with a copy of the record that lags behind', async () => {
+    const hub = createMemoryHub();
+    const store = await hub.connect().store(buckets.standing);
+    const before = await store.entries();
+    const book = new StandingBook({ ...store, entries: async () => before }, () => {});
+    await expect(book.begin({ epoch: 1, isValid: () => true })).rejects.toThrow(
+      /without its epoch.1/,
+    );
   });
 
   it('reads what a release without epochs has written', async () => {
