@@ -135,12 +135,15 @@ export class Duties {
   async committed({ commit }: Folded): Promise<void> {
     const { metrics, keys, ring, policy, onError } = this.#parts;
     metrics.add('weir_commits_total');
-    if (keys && commit.changes.some(({ id }) => id.startsWith('Authentication/')))
-      this.#prefetching = prefetchKeys(keys, policy.state.sources, {
+    if (keys && commit.changes.some(({ id }) => id.startsWith('Authentication/'))) {
+      const fetched = prefetchKeys(keys, policy.state.sources, {
         followed: ring.result?.keyAddresses ?? [],
         time: this.#deps.time,
       }).catch((error: unknown) => onError('fetch keys', error));
-    await this.renew();
+      this.#prefetching = Promise.all([this.#prefetching, fetched]).then(() => {});
+    }
+    // If there is a later commit already, its turn comes next and says everything.
+    if (commit.revision >= policy.state.revision) await this.renew();
     this.#parts.news.give();
     this.#deps.log(
       `r${commit.revision} by ${commit.author}: ${commit.changes.length} changed${commit.message ? `, ${commit.message}` : ''}`,

@@ -186,7 +186,7 @@ describe('a control plane of two', () => {
     expect(revisions.toSorted((a, b) => a - b)).toEqual(
       Array.from({ length: 200 }, (_, at) => at + 2),
     );
-    await eventually('the edge has the last', () => edge.state.active?.revision === 201);
+    await eventually('the edge has the last', () => edge.state.active?.revision === 201, 60_000);
     expect(edge.positions).toEqual(edge.positions.toSorted((a, b) => a - b));
   });
 });

@@ -21,7 +21,9 @@ import type { Ring } from '../ring.ts';
 import type { Time } from '../time.ts';
 import { type Proposal, propose, type Wanted, wantedBy, wantedFor } from './proposal.ts';
 
-const ATTEMPTS = 10;
+/** Somebody else's commit is one more reason to try again; a conflict without one is not, so often in a row. */
+const BARREN_ATTEMPTS = 10;
+const PATIENCE_MS = 20_000;
 
 export interface PolicyApiDeps {
   readonly policy: PolicyLog;
@@ -65,9 +67,13 @@ export const createPolicyApi = (deps: PolicyApiDeps) => {
       : answer;
   };
 
-  /** Tries again on the newest set when another replica was faster, unless the caller named a revision. */
+  /**
+   * Tries again on the newest set when another replica was faster, unless the caller named a revision. A busy replica loses
+   * many times in a row against an idle one.
+   */
   const commitNow = async (intent: Intent): Promise<ApplyAnswer> => {
-    for (let attempt = 1; ; attempt += 1) {
+    const untilMs = deps.time.monotonic() + PATIENCE_MS;
+    for (let barren = 0; ; barren += 1) {
       const proposal = await prepare(intent);
       refuse(proposal, intent.allOrNothing === true);
       if (proposal.changes.length === 0) return answerOf(proposal, proposal.base.revision, false);
@@ -77,8 +83,11 @@ export const createPolicyApi = (deps: PolicyApiDeps) => {
         return { ...applied, changes: applied.changes.map(({ id, change }) => ({ id, change })) };
       } catch (error) {
         if (!(error instanceof EngineError) || error.code !== 'ERR_LOG_CONFLICT') throw error;
-        if (attempt === ATTEMPTS) throw conflict(proposal.base.revision, policy.state.revision);
         await policy.catchUp();
+        const { revision } = policy.state;
+        if (revision > proposal.base.revision) barren = 0;
+        if (barren >= BARREN_ATTEMPTS || deps.time.monotonic() >= untilMs)
+          throw conflict(proposal.base.revision, revision);
       }
     }
   };

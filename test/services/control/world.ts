@@ -34,6 +34,8 @@ export interface Replica {
   readonly broker: MemoryBroker & {
     /** Appends to these subjects fail until they are allowed again. */
     refuseAppends(to: (subject: string) => boolean): { allow(): void };
+    /** Something that comes first whenever an append is made. */
+    beforeAppends(comes: (subject: string) => Promise<void>): void;
     /** Writes to these buckets do not get through, as those of a process that is stopped; they all do in the end. */
     holdWrites(...names: readonly string[]): { release(): void };
   };
@@ -205,6 +207,7 @@ export const catalog = (version: string, address = `10.0.0.${version.at(-1)}`): 
 
 const refusable = (broker: MemoryBroker): Replica['broker'] => {
   let isRefused: (subject: string) => boolean = () => false;
+  let before: (subject: string) => Promise<void> = async () => {};
   const open = broker.log.bind(broker);
   const openStore = broker.store.bind(broker);
   let held: { readonly names: readonly string[]; readonly until: Promise<void> } | undefined;
@@ -217,6 +220,7 @@ const refusable = (broker: MemoryBroker): Replica['broker'] => {
       return {
         ...log,
         append: async (entry) => {
+          await before(entry.subject);
           if (isRefused(entry.subject)) throw new Error(`refused on ${entry.subject}`);
           return log.append(entry);
         },
@@ -235,6 +239,9 @@ const refusable = (broker: MemoryBroker): Replica['broker'] => {
           return store.create(key, value);
         },
       };
+    },
+    beforeAppends: (comes: (subject: string) => Promise<void>) => {
+      before = comes;
     },
     holdWrites: (...names: readonly string[]) => {
       const { promise, resolve } = Promise.withResolvers<void>();
