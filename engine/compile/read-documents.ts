@@ -2,6 +2,7 @@
 import type { Source } from '../model/commit.ts';
 import type { Diagnostic } from '../model/diagnostic.ts';
 import { apiVersion, type Kind, kinds, type ResourceId } from '../model/resource.ts';
+import { foreignWords } from './documents/foreign.ts';
 import { type Parsed, parseDocument, tooLong } from './documents/parse-document.ts';
 import { formatPath, type Path, valueAt } from './documents/path.ts';
 import { show } from './documents/show.ts';
@@ -89,13 +90,17 @@ const identify = (source: Source, parsed: Parsed): DocumentRead => {
     });
   const version = valueAt(value, ['apiVersion']);
   if (version !== apiVersion)
-    return refuse('ERR_RESOURCE_API_VERSION', ['apiVersion'], {
-      message:
-        version === undefined
-          ? 'apiVersion is missing'
-          : `apiVersion ${show(version)} is not known`,
-      hint: `Write "apiVersion: ${apiVersion}".`,
-    });
+    return refuse(
+      'ERR_RESOURCE_API_VERSION',
+      ['apiVersion'],
+      foreignWords(value) ?? {
+        message:
+          version === undefined
+            ? 'apiVersion is missing'
+            : `apiVersion ${show(version)} is not known`,
+        hint: `Write "apiVersion: ${apiVersion}".`,
+      },
+    );
   const kind = valueAt(value, ['kind']);
   if (!kinds.includes(kind as Kind))
     return refuse('ERR_RESOURCE_KIND_UNKNOWN', ['kind'], {

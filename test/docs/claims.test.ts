@@ -95,6 +95,20 @@ describe('the documentation', () => {
     expect([...named].filter((name) => !sources.includes(name))).toEqual([]);
   });
 
+  it('tells of every setting of the processes', () => {
+    const read = ['agent', 'edge', 'sidecar', 'control', 'cli'].flatMap((service) =>
+      readdirSync(join(root, 'services', service), { recursive: true, encoding: 'utf8' })
+        .filter((file) => file.endsWith('.ts'))
+        .flatMap((file) => [
+          ...readFileSync(join(root, 'services', service, file), 'utf8').matchAll(/WEIR_[A-Z_]+/g),
+        ]),
+    );
+    const settings = pages.find(({ file }) => file === 'docs/running.md')?.text ?? '';
+    expect(
+      [...new Set(read.map(([name]) => name))].filter((name) => !settings.includes(name)),
+    ).toEqual([]);
+  });
+
   it('names events that are told', () => {
     const nouns = new Set(eventTypes.map((type) => type.split('.')[0]));
     const named = pages
