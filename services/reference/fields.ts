@@ -63,7 +63,8 @@ const valueTypeOf = (shape: Shape): string => {
 
 const plural = (type: string): string => {
   if (type.startsWith('`') || type === 'text' || type === 'anything') return type;
-  return type.replace(/^(\w+( \w+)?)/, '$1s').replace(/^labelss/, 'labels');
+  if (type === 'labels') return type;
+  return type.replace(/^(whole number|header name|header value|\w+)/, '$1s');
 };
 
 const rangeOf = ({ minimum, maximum, exclusiveMinimum }: Shape): string => {

@@ -27,6 +27,17 @@ describe('the reference', () => {
   });
 });
 
+describe('the types of fields', () => {
+  it('are in the plural inside of lists', () => {
+    const types = kinds.flatMap((kind) =>
+      fieldsOf(resourceSchemas[kind] as Shape).map(({ type }) => type),
+    );
+    expect(types).toContain('list of numbers above 0 to 100');
+    expect(types).toContain('list of maps to anything');
+    expect(types.filter((type) => /aboves|tos |ss$/.test(type))).toEqual([]);
+  });
+});
+
 describe('the schema for editors', () => {
   const check = Schema.Compile(editorSchema());
   const folder = join(root, 'policies');
