@@ -19,7 +19,7 @@ export default defineConfig({
           // One module graph per worker instead of one per file: half of the time.
           isolate: false,
           // Properties take seconds where the machine is busy with other things.
-          testTimeout: 30_000,
+          testTimeout: 180_000,
         },
       },
       {
