@@ -90,17 +90,7 @@ const identify = (source: Source, parsed: Parsed): DocumentRead => {
     });
   const version = valueAt(value, ['apiVersion']);
   if (version !== apiVersion)
-    return refuse(
-      'ERR_RESOURCE_API_VERSION',
-      ['apiVersion'],
-      foreignWords(value) ?? {
-        message:
-          version === undefined
-            ? 'apiVersion is missing'
-            : `apiVersion ${show(version)} is not known`,
-        hint: `Write "apiVersion: ${apiVersion}".`,
-      },
-    );
+    return refuse('ERR_RESOURCE_API_VERSION', ['apiVersion'], foreignWords(value));
   const kind = valueAt(value, ['kind']);
   if (!kinds.includes(kind as Kind))
     return refuse('ERR_RESOURCE_KIND_UNKNOWN', ['kind'], {

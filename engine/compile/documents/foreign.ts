@@ -1,4 +1,5 @@
 // Documents of other gateways, meshes and rollout tools: whose they are, and what says the same here.
+import { apiVersion } from '../../model/resource.ts';
 import { show } from './show.ts';
 
 interface Words {
@@ -18,6 +19,9 @@ const owners: readonly (readonly [group: RegExp, whose: string])[] = [
 const workloads =
   'Weir starts no processes; it finds workloads by the labels that their sidecars announce (WEIR_LABELS).';
 
+const plugins =
+  'Write a Quota for rate-limiting, an Authentication for jwt, key-auth and basic-auth, `cors` of a Route for cors.';
+
 /** By kind; what is not here is only said to be foreign. */
 const counterparts: ReadonlyMap<string, string> = new Map([
   ['VirtualService', 'Write a Route; weights of versions are a Rollout or `backends`.'],
@@ -30,14 +34,8 @@ const counterparts: ReadonlyMap<string, string> = new Map([
   ['Ingress', 'Write a Gateway and a Route.'],
   ['HTTPRoute', 'Write a Route.'],
   ['GRPCRoute', 'Write a Route.'],
-  [
-    'KongPlugin',
-    'Write a Quota for rate-limiting, an Authentication for jwt, key-auth and basic-auth, `cors` of a Route for cors.',
-  ],
-  [
-    'KongClusterPlugin',
-    'Write a Quota for rate-limiting, an Authentication for jwt, key-auth and basic-auth, `cors` of a Route for cors.',
-  ],
+  ['KongPlugin', plugins],
+  ['KongClusterPlugin', plugins],
   ['KongConsumer', 'Write a Consumer.'],
   ['KongIngress', 'Write a Route and a Service.'],
   ['Canary', 'Write a Rollout.'],
@@ -51,19 +49,26 @@ const counterparts: ReadonlyMap<string, string> = new Map([
 
 const guide = 'docs/coming-from.md shows how.';
 
-/** What to say instead of "not known", or undefined when nobody knows whose it is. */
-export const foreignWords = (value: object): Words | undefined => {
-  const { apiVersion, kind } = value as { apiVersion?: unknown; kind?: unknown };
-  if (apiVersion === undefined) return isKongFile(value) ? kongFile : undefined;
-  if (typeof apiVersion !== 'string' || typeof kind !== 'string') return undefined;
-  const group = apiVersion.split('/')[0] ?? '';
-  const whose = owners.find(([pattern]) => pattern.test(group))?.[1];
-  if (whose === undefined) return undefined;
+/** What to say about a document whose `apiVersion` is not ours. */
+export const foreignWords = (value: object): Words => {
+  const { apiVersion: theirs, kind } = value as { apiVersion?: unknown; kind?: unknown };
+  if (theirs === undefined)
+    return isKongFile(value) ? kongFile : { message: 'apiVersion is missing', hint: plainHint };
+  const whose = typeof theirs === 'string' ? ownerOf(theirs) : undefined;
+  if (whose === undefined || typeof kind !== 'string')
+    return { message: `apiVersion ${show(theirs)} is not known`, hint: plainHint };
   const article = /^[AEIOU]/.test(kind) ? 'an' : 'a';
   return {
-    message: `apiVersion ${show(apiVersion)}: ${article} ${kind} of ${whose} is not read here`,
-    hint: `${counterparts.get(kind) ?? `Weir has kinds of its own.`} ${guide}`,
+    message: `apiVersion ${show(theirs)}: ${article} ${kind} of ${whose} is not read here`,
+    hint: `${counterparts.get(kind) ?? 'Weir has kinds of its own.'} ${guide}`,
   };
+};
+
+const plainHint = `Write "apiVersion: ${apiVersion}".`;
+
+const ownerOf = (theirs: string): string | undefined => {
+  const group = theirs.split('/')[0] ?? '';
+  return owners.find(([pattern]) => pattern.test(group))?.[1];
 };
 
 const kongFile: Words = {
