@@ -3,6 +3,7 @@
 import net from 'node:net';
 import tls from 'node:tls';
 import './latin1.ts';
+import { readInto } from './raw-read.ts';
 
 export interface StreamReader {
   /** `bytes[0, length)` are valid during the call only. */
@@ -64,7 +65,12 @@ export const adopt = (
     const reader = readerOf(accepted);
     watch(accepted, reader);
     if (first) feed(reader, first, first.length);
-    readEvents(accepted, reader);
+    const isDirect =
+      accepted instanceof tls.TLSSocket &&
+      readInto(accepted, shared, (length) => feed(reader, shared, length));
+    if (!isDirect) readEvents(accepted, reader);
+    // A reader that wants nothing yet said so before there was a buffer to keep from it.
+    else if (accepted.isPaused()) accepted.pause();
     return;
   }
   (accepted as Handled)._handle = null;
@@ -87,6 +93,14 @@ export const adopt = (
   if (first) feed(reader, first, first.length);
 };
 
+const into = (reader: StreamReader): net.OnReadOpts => ({
+  buffer: shared,
+  callback: (length) => {
+    feed(reader, shared, length);
+    return true;
+  },
+});
+
 export interface ConnectTarget {
   readonly address: string;
   readonly port: number;
@@ -102,12 +116,11 @@ export const connectStream = (
 ): net.Socket => {
   if (target.tls) {
     const { address: host, port } = target;
-    const options = { ...target.tls, host, port, allowHalfOpen: true };
+    const options = { ...target.tls, host, port, allowHalfOpen: true, onread: into(reader) };
     const socket = tls.connect(options);
     socket.setNoDelay(true);
     socket.on('secureConnect', onConnect);
     watch(socket, reader);
-    readEvents(socket, reader);
     return socket;
   }
   const socket = net.connect({
@@ -115,13 +128,7 @@ export const connectStream = (
     port: target.port,
     noDelay: true,
     allowHalfOpen: true,
-    onread: {
-      buffer: shared,
-      callback: (length: number) => {
-        feed(reader, shared, length);
-        return true;
-      },
-    },
+    onread: into(reader),
   });
   socket.on('connect', onConnect);
   watch(socket, reader);

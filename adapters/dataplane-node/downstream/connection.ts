@@ -49,10 +49,7 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
   constructor(socket: Socket, home: ConnectionHome, peer: PeerFacts, context: PlaneContext) {
     super();
     this.socket = socket;
-    this.writer = new SocketWriter(socket, {
-      isPlain: peer.scheme === 'http',
-      onDrain: () => this.onDrain(),
-    });
+    this.writer = new SocketWriter(socket, () => this.onDrain());
     this.home = home;
     this.context = context;
     this.request = new DownstreamRequest(this.head, peer, home.plan.first);
@@ -188,7 +185,8 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
 
   sendContinue(): void {
     this.awaitsContinue = false;
-    this.socket.write('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
+    this.writer.write('HTTP/1.1 100 Continue\r\n\r\n');
+    this.flush();
   }
 
   pauseRequest(): void {
@@ -238,8 +236,7 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
   }
 
   endRaw(): void {
-    this.flush();
-    this.socket.end();
+    this.writer.end();
   }
 
   // Reading.
@@ -383,8 +380,7 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
 
   private closeGracefully(): void {
     this.state = State.Closing;
-    this.flush();
-    this.socket.end();
+    this.writer.end();
     // Reading on for a moment keeps unread bytes from turning our last words into a reset.
     this.resumeRequest();
     this.armIn(this.writer.isEmpty ? LINGER_MS : this.home.plan.first.limits.bodyStallTimeoutMs);

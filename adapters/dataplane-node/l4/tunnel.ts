@@ -55,7 +55,7 @@ export class Tunnel extends Deadline implements StreamReader, CallerConnection, 
     this.view = context.active;
     this.revision = this.view.pipeline.revision;
     this.startedAt = context.clock.monotonic();
-    this.caller = this.side(socket, !entry.isDecrypted, () => this.onDrain());
+    this.caller = sideOf(socket, () => this.onDrain());
     socket.pause();
   }
 
@@ -132,7 +132,7 @@ export class Tunnel extends Deadline implements StreamReader, CallerConnection, 
     const socket = connectStream({ address, port, tls: upstream.tlsOptions }, reader, () =>
       this.connected(),
     );
-    this.callee = this.side(socket, upstream.tlsOptions === undefined, () => reader.onDrain());
+    this.callee = sideOf(socket, () => reader.onDrain());
     context.deadlines.arm(this, context.deadlines.now + upstream.connectTimeoutMs);
   }
 
@@ -254,16 +254,17 @@ export class Tunnel extends Deadline implements StreamReader, CallerConnection, 
     if (this.reserved) this.upstream?.release(this.reserved);
     this.reserved = undefined;
   }
-
-  private side(socket: Socket, isPlain: boolean, onDrain: () => void): Side {
-    const writer = new SocketWriter(socket, { isPlain, onDrain });
-    return { socket, writer, hasEnded: false, isClosed: false };
-  }
 }
 
+const sideOf = (socket: Socket, onDrain: () => void): Side => ({
+  socket,
+  writer: new SocketWriter(socket, onDrain),
+  hasEnded: false,
+  isClosed: false,
+});
+
 const endSide = (side: Side | undefined): void => {
-  side?.writer.flush();
-  side?.socket.end();
+  side?.writer.end();
 };
 
 /** An end without a farewell: a reset, or TLS without its close_notify. */

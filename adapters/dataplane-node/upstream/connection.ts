@@ -62,10 +62,7 @@ export class UpstreamConnection extends Deadline implements StreamReader, Client
     this.generation = options.generation;
     const { address, port } = endpoint;
     this.socket = connectStream({ address, port, tls: options.tls }, this, () => this.connected());
-    this.writer = new SocketWriter(this.socket, {
-      isPlain: options.tls === undefined,
-      onDrain: () => this.onDrain(),
-    });
+    this.writer = new SocketWriter(this.socket, () => this.onDrain());
     owner.arm(this, owner.connectTimeoutMs);
   }
 
@@ -130,8 +127,7 @@ export class UpstreamConnection extends Deadline implements StreamReader, Client
 
   /** Raw mode: half-close. */
   endRaw(): void {
-    this.flush();
-    this.socket.end();
+    this.writer.end();
   }
 
   /** The client is no longer interested in the answer, of which the head has been read. */
