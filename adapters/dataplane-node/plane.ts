@@ -10,6 +10,7 @@ import type { AccessEntry } from './access.ts';
 import { capabilities } from './capabilities.ts';
 import { Deadlines } from './deadlines.ts';
 import { activeView, type PlaneContext } from './exchange/context.ts';
+import { admissionOf } from './l4/admission.ts';
 import { entrancesOf } from './l4/entrances.ts';
 import { targetsOf } from './l4/targets.ts';
 import { type BoundAddress, BoundListener, type PreparedEntrances } from './listener.ts';
@@ -160,6 +161,7 @@ class Plane implements NodePlane {
       pipeline,
       upstreams.commit(fleetWords(view, this.options.agent ?? '')),
       targetsOf(view),
+      admissionOf(view, () => this.context.clock.now()),
     );
     for (const { listener, ready } of listeners.values()) listener.commit(ready);
     const kept = new Map([...listeners].map(([key, { listener }]) => [key, listener]));

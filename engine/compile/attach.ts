@@ -90,12 +90,12 @@ const resolveTarget = (
     });
     return undefined;
   }
-  if (sectionName !== undefined && isTunnel(target, sectionName))
+  if (sectionName !== undefined && draft.kind !== 'Authorization' && isTunnel(target, sectionName))
     findings.add(draft, {
       code: 'ERR_POLICY_NOT_SUPPORTED',
       path: [...path, 'sectionName'],
       message: `the listener "${sectionName}" forwards bytes; there are no requests to judge, so it stays closed`,
-      hint: 'Leave the policy out, or ask for client certificates in the tls of the listener.',
+      hint: 'Leave the policy out, or ask for client certificates in the tls of the listener. An Authorization may speak of connections.',
     });
   return targetKey(kind, namespace, name, sectionName);
 };

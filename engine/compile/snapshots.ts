@@ -2,7 +2,13 @@
 import type { ResourceId } from '../model/resource.ts';
 import { edgeScope, type Scope } from '../model/scope.ts';
 import type { ConsumerPlan, Listener, Rule, Snapshot, Split, Upstream } from '../model/snapshot.ts';
-import { type Attachments, targetKey } from './build/attachments.ts';
+import {
+  type Attached,
+  type Attachments,
+  appliedTo,
+  meshTarget,
+  targetKey,
+} from './build/attachments.ts';
 import { backendOf, type Destination, destinationOf } from './build/destinations.ts';
 import { listenersOf } from './build/listeners.ts';
 import { consumerPlan, policyKey } from './build/policies.ts';
@@ -47,8 +53,8 @@ export const snapshotsOf = (input: SnapshotInput): Snapshots => {
   for (const gateway of drafts.of('Gateway')) {
     if (!findings.isGood(gateway.id)) continue;
     const routes = usable.filter((route) => isAttached(route, gateway));
-    const listeners = listenersOf(gateway.resource).filter(
-      (listener) => listener.upstream === undefined || !isGuarded(gateway, listener, input),
+    const listeners = listenersOf(gateway.resource).flatMap((listener) =>
+      listener.upstream === undefined ? listener : guarded(gateway, listener, input),
     );
     const edge = withLogins(
       edgeRules({ gateway, listeners, routes, rulesOf, attachments: input.attachments }),
@@ -83,12 +89,22 @@ export const snapshotsOf = (input: SnapshotInput): Snapshots => {
   return { snapshots: sortedMap(snapshots), retired: decisions.retired, edges, destinations };
 };
 
-/** A policy of its own that nobody could enforce on bytes: then nothing comes through. */
-const isGuarded = (
+/** With the policies about its connections; nothing where one of them cannot be enforced, so that nobody comes through. */
+const guarded = (
   { resource: { metadata } }: Draft<'Gateway'>,
-  { name }: Listener,
+  listener: Listener,
   { attachments }: SnapshotInput,
-): boolean => attachments.has(targetKey('Gateway', metadata.namespace, metadata.name, name));
+): readonly Listener[] => {
+  const { namespace, name } = metadata;
+  const own = targetKey('Gateway', namespace, name, listener.name);
+  const isNotEnforced = ({ kind, closed }: Attached): boolean => kind !== 'Authorization' || closed;
+  if (attachments.get(own)?.some(isNotEnforced)) return [];
+  const above = [meshTarget, targetKey('Gateway', namespace, name)];
+  const isBroken = ({ kind, closed }: Attached): boolean => kind === 'Authorization' && closed;
+  if (above.some((target) => attachments.get(target)?.some(isBroken))) return [];
+  const { authorizations } = appliedTo(attachments, [...above, own]);
+  return [authorizations.length === 0 ? listener : { ...listener, authorizations }];
+};
 
 const tellConflict = (
   { keys: [owner, key], path }: LoginConflict,
@@ -191,7 +207,11 @@ const assemble = (
   return {
     ...parts,
     authentications,
-    authorizations: pick(plans.authorizations, parts.rules, 'authorizations'),
+    authorizations: pick(
+      plans.authorizations,
+      [...parts.rules, ...parts.listeners],
+      'authorizations',
+    ),
     quotas: pick(plans.quotas, parts.rules, 'quotas'),
     consumers,
     standing: decisionsIn(scope, parts, inForce),
@@ -204,14 +224,16 @@ const isProvable = (consumer: ConsumerPlan, proofs: ReadonlySet<string>): boolea
   (proofs.has('jwt') && consumer.jwt !== undefined) ||
   (proofs.has('clientCertificate') && consumer.certificates.length > 0);
 
+type PolicyMember = 'authentications' | 'authorizations' | 'quotas';
+
 const pick = <T>(
   plans: ReadonlyMap<string, T>,
-  rules: readonly Rule[],
-  member: 'authentications' | 'authorizations' | 'quotas',
+  places: readonly Partial<Pick<Rule, PolicyMember>>[],
+  member: PolicyMember,
 ): Readonly<Record<string, T>> => {
   const used = new Map<string, T>();
-  for (const rule of rules)
-    for (const key of rule[member]) {
+  for (const place of places)
+    for (const key of place[member] ?? []) {
       const plan = plans.get(key);
       if (plan) used.set(key, plan);
     }

@@ -2,6 +2,7 @@
 import type { Snapshot } from '../model/snapshot.ts';
 import { policyKinds } from './build/attachments.ts';
 import { policyKey } from './build/policies.ts';
+import { warnOfConnections } from './checks/connections.ts';
 import type { Drafts } from './drafts.ts';
 import type { Findings } from './findings.ts';
 import type { RouteRule } from './routing/route-rules.ts';
@@ -46,6 +47,7 @@ export const addWarnings = (
       hint: 'Start a workload with the labels of the selector, or list endpoints.',
     });
   }
+  warnOfConnections(drafts, findings);
   warnOfIdlePolicies(drafts, [...snapshots.values()], findings);
 };
 

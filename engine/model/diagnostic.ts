@@ -26,6 +26,7 @@ export const diagnosticCodes = {
   WARN_ROUTE_UNREACHABLE: 'an earlier rule always matches first',
   WARN_SERVICE_NO_ENDPOINTS: 'the service has no endpoint yet',
   WARN_POLICY_UNATTACHED: 'the policy applies to nothing',
+  WARN_POLICY_CONNECTIONS: 'the policy speaks of requests, and the listener forwards bytes',
   WARN_POLICY_KEYS_ABSENT: 'the keys of an issuer have not been fetched',
   WARN_POLICY_LOGIN_PATH: 'two logins of one host want the same path',
   WARN_DECISION_VERSION: 'a standing decision names a version that the service does not have',

@@ -55,6 +55,8 @@ export interface Listener {
   readonly tls?: ListenerTls;
   /** TCP and TLS pass-through. */
   readonly upstream?: string;
+  /** Of a listener with `upstream`: the policies that judge its connections. */
+  readonly authorizations?: readonly string[];
   readonly trustedProxies: readonly string[];
   /** Who may read `x-policy-decision`. */
   readonly decisionHeader?: {

@@ -4,6 +4,7 @@ import type { Pipeline } from '#engine/pipeline/exchange.ts';
 import type { Clock, Random } from '#engine/ports/clock.ts';
 import type { AccessEntry } from '../access.ts';
 import type { Deadlines } from '../deadlines.ts';
+import { type Admission, everybody } from '../l4/admission.ts';
 import { noTargets, type Targets } from '../l4/targets.ts';
 import type { Samples } from '../samples.ts';
 import type { UpstreamState } from '../upstream/upstream-state.ts';
@@ -17,13 +18,21 @@ export interface ActiveView {
   readonly upstreams: ReadonlyMap<string, UpstreamState>;
   /** For connections that no Route speaks of. */
   readonly targets: Targets;
+  readonly admission: Admission;
 }
 
 export const activeView = (
   pipeline: Pipeline,
   upstreams: ReadonlyMap<string, UpstreamState>,
   targets: Targets = noTargets,
-): ActiveView => ({ pipeline, upstreams, targets, protection: new HeaderProtection(pipeline) });
+  admission: Admission = everybody,
+): ActiveView => ({
+  pipeline,
+  upstreams,
+  targets,
+  admission,
+  protection: new HeaderProtection(pipeline),
+});
 
 export interface PlaneContext {
   readonly clock: Clock;

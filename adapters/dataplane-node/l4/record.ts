@@ -8,7 +8,11 @@ const ruleOf = ({ listener }: TunnelEntry): string => `listener/${listener.name}
 
 /** A connection counts as one request, and its latency is how long it took to connect: some never end. */
 export const recordConnect = (tunnel: TunnelFacts): void =>
-  tunnel.context.samples.record(outcomeOf(tunnel));
+  tunnel.context.samples.record({
+    ...outcomeOf(tunnel),
+    policy: tunnel.notes?.['policy'],
+    policyRule: tunnel.notes?.['rule'],
+  });
 
 export const recordTunnel = (tunnel: TunnelFacts): void => {
   const { onAccess, samples } = tunnel.context;
@@ -61,6 +65,6 @@ const entryOf = (tunnel: TunnelFacts): AccessEntry => {
     userAgent: undefined,
     revision: tunnel.revision,
     traceparent: undefined,
-    notes: undefined,
+    notes: tunnel.notes,
   };
 };

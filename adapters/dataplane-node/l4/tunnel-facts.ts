@@ -27,9 +27,11 @@ export interface TunnelFacts {
   readonly revision: number;
   readonly upstream: UpstreamState | undefined;
   readonly endpoint: EndpointState | undefined;
-  /** 200: there was a connection. 503: there was none to be had. 499: the caller did not wait for it. */
+  /** 200: there was a connection. 403: policy refused it. 503: there was none to be had. 499: the caller did not wait for it. */
   readonly status: number;
   readonly flag: string;
+  /** What policy had to say: `policy`, `rule`, `audit`. */
+  readonly notes: Readonly<Record<string, string>> | undefined;
   readonly tries: number;
   readonly requestBytes: number;
   readonly responseBytes: number;

@@ -33,6 +33,7 @@ export class Tunnel extends Deadline implements StreamReader, CallerConnection, 
   endpoint: EndpointState | undefined;
   status = 0;
   flag = '';
+  notes: TunnelFacts['notes'];
   tries = 0;
   requestBytes = 0;
   responseBytes = 0;
@@ -60,6 +61,12 @@ export class Tunnel extends Deadline implements StreamReader, CallerConnection, 
   }
 
   start(): void {
+    const { isLetIn, notes } = this.view.admission(this.entry);
+    this.notes = notes;
+    if (!isLetIn) {
+      this.refuse('UAEX', 403);
+      return;
+    }
     const chosen = this.view.targets.choose(this.entry.service, this.context.random);
     this.upstream = chosen && this.view.upstreams.get(chosen.id);
     this.tryOnce(undefined);
@@ -208,9 +215,9 @@ export class Tunnel extends Deadline implements StreamReader, CallerConnection, 
   }
 
   /** The caller gets no connection. */
-  private refuse(flag: string): void {
+  private refuse(flag: string, status = 503): void {
     if (this.isOver) return;
-    this.status = 503;
+    this.status = status;
     this.leave(flag);
     recordConnect(this);
   }

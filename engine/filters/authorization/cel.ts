@@ -13,9 +13,9 @@ import {
 } from '../../model/expression.ts';
 import { MAX_ITEMS } from '../../model/expression-survey.ts';
 import type { AuthorizationPlan } from '../../model/snapshot.ts';
-import type { FilterExchange } from '../filter.ts';
 import { combinedHeader, queryValues } from '../request-parts.ts';
 import { peerNamespace, peerPrincipal } from './facts.ts';
+import type { Judged } from './judged.ts';
 
 export interface RuleContext {
   readonly action: AuthorizationPlan['action'];
@@ -27,7 +27,7 @@ export interface RuleContext {
 export const expressionTest = (
   source: string,
   { action, nowMs, name }: RuleContext,
-): ((exchange: FilterExchange) => boolean) => {
+): ((exchange: Judged) => boolean) => {
   const unanswered = action !== 'ALLOW';
   const expression = parseExpression(source);
   if (!isExpression(expression)) return () => unanswered;
@@ -43,7 +43,7 @@ export const expressionTest = (
 };
 
 const factsOf = (
-  exchange: FilterExchange,
+  exchange: Judged,
   expression: Expression,
   nowMs: () => number,
 ): ExpressionFacts => {
@@ -71,7 +71,7 @@ const factsOf = (
   return { request, source, remote, destination, auth: authOf(exchange) };
 };
 
-const authOf = ({ principal, consumer, groups, claims }: FilterExchange): AuthFacts => {
+const authOf = ({ principal, consumer, groups, claims }: Judged): AuthFacts => {
   const auth = new AuthFacts();
   auth.principal = principal ?? '';
   auth.consumer = consumer ?? '';
@@ -98,7 +98,7 @@ const parameter = (query: string, name: string): string | undefined => {
 };
 
 /** The cost of an expression was worked out for lists of this size. Claims of a known token are looked at once. */
-const hasModestClaims = ({ claims, groups }: FilterExchange): boolean => {
+const hasModestClaims = ({ claims, groups }: Judged): boolean => {
   if (groups.length > MAX_ITEMS) return false;
   if (claims === undefined) return true;
   const known = modest.get(claims);

@@ -7,7 +7,6 @@ import type {
   AuthorizationSource,
 } from '../../model/snapshot.ts';
 import { type Address, parseAddress, parseBlock } from '../addresses.ts';
-import type { FilterExchange } from '../filter.ts';
 import { expressionTest, type RuleContext } from './cel.ts';
 import {
   addressOf,
@@ -19,9 +18,10 @@ import {
   testOf,
   withoutScheme,
 } from './facts.ts';
+import type { Judged } from './judged.ts';
 import { anyOf, pathPatternTest, type StringTest, stringTest, wildcardTest } from './strings.ts';
 
-export type Test = (exchange: FilterExchange) => boolean;
+export type Test = (exchange: Judged) => boolean;
 type Action = AuthorizationPlan['action'];
 type Lists = readonly [values: readonly string[] | undefined, not: readonly string[] | undefined];
 
@@ -42,7 +42,7 @@ export const compileRule = (rule: AuthorizationRule, context: RuleContext): Comp
   return { caller, operations: rule.to?.map(operationTest) };
 };
 
-export const matchesRule = ({ caller, operations }: CompiledRule, exchange: FilterExchange) =>
+export const matchesRule = ({ caller, operations }: CompiledRule, exchange: Judged) =>
   (operations === undefined || operations.some((test) => test(exchange))) && caller(exchange);
 
 const unreadable = (action: Action): Test => (action === 'ALLOW' ? () => false : () => true);
@@ -106,7 +106,7 @@ const operationTest = (operation: AuthorizationOperation): Test =>
 /** Absent lists test nothing; a missing value is in no list. */
 const valueTests = (
   [values, not]: Lists,
-  find: (exchange: FilterExchange) => string | undefined,
+  find: (exchange: Judged) => string | undefined,
   testOf: (pattern: string) => StringTest = stringTest,
 ): readonly Test[] => {
   const tests: Test[] = [];
@@ -119,7 +119,7 @@ const valueTests = (
 };
 
 const among =
-  (test: StringTest, find: (exchange: FilterExchange) => string | undefined): Test =>
+  (test: StringTest, find: (exchange: Judged) => string | undefined): Test =>
   (exchange) => {
     const value = find(exchange);
     return value !== undefined && test(value);
@@ -141,7 +141,7 @@ const hostTests = ([values, not]: Lists): readonly Test[] => {
 
 const blockTests = (
   [values, not]: Lists,
-  find: (exchange: FilterExchange) => string,
+  find: (exchange: Judged) => string,
   action: Action,
 ): readonly Test[] => {
   const tests: Test[] = values === undefined ? [] : [blockTest(values, find, action)];
@@ -155,7 +155,7 @@ const blockTests = (
 
 const blockTest = (
   values: readonly string[],
-  find: (exchange: FilterExchange) => string,
+  find: (exchange: Judged) => string,
   action: Action,
 ): Test => {
   const parsed = values.map(parseBlock);
@@ -164,7 +164,7 @@ const blockTest = (
 
 const inBlocks = (
   blocks: readonly (((address: Address) => boolean) | undefined)[],
-  find: (exchange: FilterExchange) => string,
+  find: (exchange: Judged) => string,
 ): Test => {
   return (exchange) => {
     const address = parseAddress(find(exchange));

@@ -1,10 +1,11 @@
 // The facts of a request that conditions may ask for, by Istio's names.
-import type { FilterExchange } from '../filter.ts';
+
 import { own } from '../own.ts';
+import type { Judged } from './judged.ts';
 import { type StringTest, stringTest, wildcardTest } from './strings.ts';
 
 /** `cluster.local/ns/bibby/sa/library-service`, without the scheme. */
-export const peerPrincipal = ({ request }: FilterExchange): string | undefined =>
+export const peerPrincipal = ({ request }: Judged): string | undefined =>
   request.peerPrincipal?.startsWith(SPIFFE)
     ? request.peerPrincipal.slice(SPIFFE.length)
     : request.peerPrincipal;
@@ -17,14 +18,13 @@ export const withoutScheme = (pattern: string): string =>
 const identityPart = (name: 'ns' | 'sa') => {
   const regex =
     name === 'ns' ? /^[^/]+\/ns\/([^/]+)\/sa\/[^/]+$/ : /^[^/]+\/ns\/[^/]+\/sa\/([^/]+)$/;
-  return (exchange: FilterExchange): string | undefined =>
-    regex.exec(peerPrincipal(exchange) ?? '')?.[1];
+  return (exchange: Judged): string | undefined => regex.exec(peerPrincipal(exchange) ?? '')?.[1];
 };
 
 export const peerNamespace = identityPart('ns');
 const peerAccount = identityPart('sa');
 
-export type Fact = (exchange: FilterExchange) => readonly string[];
+export type Fact = (exchange: Judged) => readonly string[];
 
 const one = (value: string | undefined): readonly string[] =>
   value === undefined ? none : [value];
@@ -68,7 +68,7 @@ export const testOf = (key: string): ((pattern: string) => StringTest) =>
 export const headerOf = (key: string): string | undefined =>
   /^request\.headers\[([^\]]+)\]$/.exec(key)?.[1]?.toLowerCase();
 
-export const addressOf = (key: string): ((exchange: FilterExchange) => string) | undefined => {
+export const addressOf = (key: string): ((exchange: Judged) => string) | undefined => {
   if (key === 'source.ip') return ({ request }) => request.peerAddress;
   if (key === 'destination.ip') return ({ request }) => request.localAddress ?? '';
   return key === 'remote.ip' ? ({ request }) => request.clientAddress : undefined;
@@ -77,10 +77,7 @@ export const addressOf = (key: string): ((exchange: FilterExchange) => string) |
 const spaceDelimited = new Set(['scope', 'permission']);
 
 /** Lists match by any element; numbers and booleans never match. */
-const claimTexts = (
-  claims: FilterExchange['claims'],
-  names: readonly string[],
-): readonly string[] => {
+const claimTexts = (claims: Judged['claims'], names: readonly string[]): readonly string[] => {
   let value: unknown = claims;
   for (const name of names) {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return none;

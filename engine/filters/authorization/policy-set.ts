@@ -1,11 +1,11 @@
 // Authorization policies whose rules are looked up together: an index leads to the few that may match, each filed under
 // whatever few others share with it.
 import type { AuthorizationPlan } from '../../model/snapshot.ts';
-import type { FilterExchange } from '../filter.ts';
 import { PathIndex } from '../path-index.ts';
 import { type CompiledRule, compileRule, matchesRule, type Test } from './compile-rule.ts';
 import type { Fact } from './facts.ts';
 import { type Handle, handlesOf, pathHandles } from './handles.ts';
+import type { Judged } from './judged.ts';
 
 export interface CompiledPolicy {
   readonly plan: AuthorizationPlan;
@@ -31,7 +31,7 @@ export const compilePolicy = (plan: AuthorizationPlan, nowMs: () => number): Com
 });
 
 /** The first rule of one policy that matches, found by walking: for `explain` and for tests of the index. */
-export const walk = (policy: CompiledPolicy, exchange: FilterExchange): number =>
+export const walk = (policy: CompiledPolicy, exchange: Judged): number =>
   policy.rules.findIndex((rule) => matchesRule(rule, exchange));
 
 interface Entry extends Finding {
@@ -56,7 +56,7 @@ export class RuleSet {
     for (const { entry, handles } of drafts) this.#file(entry, leastCrowded(handles, crowds));
   }
 
-  find(exchange: FilterExchange): Finding | undefined {
+  find(exchange: Judged): Finding | undefined {
     const lists = this.#lists;
     lists.length = 0;
     this.#paths.collect(exchange.request.path, lists);

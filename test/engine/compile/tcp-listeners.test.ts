@@ -57,9 +57,47 @@ spec:
   rules: [{ backends: [{ service: queue }] }]
 ---
 apiVersion: weir.dev/v1
-kind: Authorization
+kind: Quota
 metadata: { name: nobody }
-spec: { targetRefs: [{ kind: Gateway, name: raw, sectionName: guarded }] }
+spec:
+  targetRefs: [{ kind: Gateway, name: raw, sectionName: guarded }]
+  limits: [{ requests: 1, window: 1s }]
+---
+apiVersion: weir.dev/v1
+kind: Authorization
+metadata: { name: known }
+spec:
+  targetRefs: [{ kind: Gateway, name: raw, sectionName: amqps }]
+  rules:
+    - from: [{ source: { ipBlocks: [10.0.0.0/8], requestPrincipals: ["*"] } }]
+      to: [{ operation: { methods: [GET] } }]
+    - when: [{ key: connection.sni, values: [mq.bibby.com] }]
+---
+apiVersion: weir.dev/v1
+kind: Authorization
+metadata: { name: everywhere }
+spec:
+  targetRefs: [{ kind: Gateway, name: raw }]
+  action: DENY
+  rules: [{ from: [{ source: { ipBlocks: [192.0.2.0/24] } }], cel: request.path == "/" }]
+---
+apiVersion: weir.dev/v1
+kind: Authentication
+metadata: { name: keys }
+spec: { targetRefs: [{ kind: Mesh, name: mesh }], methods: [{ apiKey: {} }] }
+---
+apiVersion: weir.dev/v1
+kind: Gateway
+metadata: { name: closed }
+spec: { listeners: [{ name: amqp, port: 5674, protocol: TCP, backend: { service: queue } }] }
+---
+apiVersion: weir.dev/v1
+kind: Authorization
+metadata: { name: broken }
+spec:
+  targetRefs: [{ kind: Gateway, name: closed }]
+  action: DENY
+  rules: [{ from: [{ source: { ipBlocks: [nonsense] } }] }]
 `;
 const { compiled } = compileFiles([{ file: 'tcp.yaml', text }], { workloads: [], capabilities });
 
@@ -82,6 +120,36 @@ it('a TCP or TLS listener takes its Service along', () => {
   });
 });
 
+it('a listener is judged by its own policies and those of its gateway', () => {
+  const snapshot = compiled.snapshots.get('edge.raw');
+  expect(snapshot?.listeners.map(({ name, authorizations }) => [name, authorizations])).toEqual([
+    ['amqp', ['default/everywhere']],
+    ['amqps', ['default/everywhere', 'default/known']],
+    ['others', ['default/everywhere']],
+  ]);
+  expect(Object.keys(snapshot?.authorizations ?? {})).toEqual([
+    'default/everywhere',
+    'default/known',
+  ]);
+});
+
+it('a policy that cannot be enforced closes the listener', () => {
+  expect(compiled.snapshots.get('edge.closed')?.listeners).toEqual([]);
+});
+
+it('what says nothing about connections, or something else, is told', () => {
+  const warnings = compiled.diagnostics
+    .filter(({ code }) => code === 'WARN_POLICY_CONNECTIONS')
+    .map(({ resource, path, message }) => `${resource} ${path}: ${message}`);
+  expect(warnings).toMatchInlineSnapshot(`
+    [
+      "Authorization/default/known spec.rules[0]: the rule lets no connection of the listener raw/amqps in: nobody reads methods, requestPrincipals there",
+      "Authorization/default/everywhere spec.rules[0]: the rule is judged without cel on the listeners raw/amqp, raw/guarded, raw/amqps, raw/others, where nobody reads requests",
+      "Authentication/default/keys spec.targetRefs: the policy says nothing about the listeners closed/amqp, raw/amqp, raw/guarded, raw/amqps, raw/others, where bytes are forwarded unread",
+    ]
+  `);
+});
+
 it('what could not work is refused where it is written', () => {
   const errors = compiled.diagnostics
     .filter(({ severity }) => severity === 'error')
@@ -97,7 +165,8 @@ it('what could not work is refused where it is written', () => {
       "35 ERR_FIELD_MISSING a TCP listener needs a backend",
       "45 ERR_FIELD_CONFLICT connections to a service of protocol http are shared by many callers",
       "52 ERR_FIELD_CONFLICT the service "queue" speaks tcp, and a Route sends requests",
-      "57 ERR_POLICY_NOT_SUPPORTED the listener "guarded" forwards bytes; there are no requests to judge, so it stays closed",
+      "58 ERR_POLICY_NOT_SUPPORTED the listener "guarded" forwards bytes; there are no requests to judge, so it stays closed",
+      "95 ERR_FIELD_VALUE "nonsense" is no address and no CIDR block",
     ]
   `);
 });
