@@ -43,7 +43,7 @@ export class Rollouts {
   readonly #deps: RolloutsDeps;
   readonly #runs = new Map<string, RolloutRun>();
   readonly #baselines = new Map<string, BaselineState>();
-  #stored: ReadonlyMap<string, unknown> = new Map();
+  #stored = new Map<string, unknown>();
   #unreadable = new Map<string, string>();
   #term: Term | undefined;
   #baselinesSavedMs = 0;
@@ -68,10 +68,11 @@ export class Rollouts {
     this.#runs.clear();
     this.#unreadable.clear();
     this.#baselines.clear();
-    this.#stored = await machines.takeUp(PREFIX, term.epoch, (token, error) => {
+    const stored = await machines.takeUp(PREFIX, term.epoch, (token, error) => {
       onError(`rollout ${token}`, error);
       this.#unreadable.set(token, 'its state on record cannot be read');
     });
+    this.#stored = new Map(stored);
     const baselines = await machines.takeUp(BASELINE_PREFIX, term.epoch, (token, error) =>
       onError(`baseline of ${token}`, error),
     );
@@ -175,9 +176,8 @@ export class Rollouts {
     });
     if (stored === undefined) {
       const unreadable = this.#unreadable.get(subjectToken(plan.id));
-      const decided = this.#deps.ring.standing.get(splitId(plan));
       if (unreadable !== undefined) run.break(unreadable);
-      else if (decided?.by === `rollout:${plan.id}`)
+      else if (this.#hasDecided(plan))
         run.break('it has decided about traffic, but its state on record is gone');
     }
     this.#runs.set(plan.id, run);
@@ -248,14 +248,25 @@ export class Rollouts {
     return true;
   }
 
+  /** As long as its decision stands its state stays on record: it goes on from there if its Rollout comes back. */
   async #drop(run: RolloutRun): Promise<void> {
     const { time, machines } = this.#deps;
     if (isActive(run.record.machine) && run.broken === undefined) {
       const why = 'the Rollout was deleted';
       await run.handle({ type: 'abort', nowMs: time.now(), by: 'policy', why });
     }
-    if (this.#term) await machines.remove(PREFIX, run.id, this.#term.epoch);
     this.#runs.delete(run.id);
+    if (run.broken === undefined && this.#hasDecided(run.plan)) {
+      this.#stored.set(run.id, run.record);
+      return;
+    }
+    this.#stored.delete(run.id);
+    if (this.#term) await machines.remove(PREFIX, run.id, this.#term.epoch);
+  }
+
+  /** What it said last is in force, so the traffic is where it put it. */
+  #hasDecided(plan: RolloutPlan): boolean {
+    return this.#deps.ring.standing.get(splitId(plan))?.by === `rollout:${plan.id}`;
   }
 
   #learn(run: RolloutRun, sample: Sample): void {

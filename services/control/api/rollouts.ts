@@ -61,7 +61,6 @@ export const createRolloutApi = (deps: RolloutApiDeps) => {
 
   const start = async (caller: Caller, request: RolloutRequest): Promise<RolloutAnswer> => {
     const run = found(request);
-    if (run.broken !== undefined) await run.reset([]);
     const canary = request.version ?? newest(run, rollouts.announced(run.plan.service));
     if (!run.plan.versions.includes(canary))
       throw new EngineError(
@@ -69,6 +68,7 @@ export const createRolloutApi = (deps: RolloutApiDeps) => {
         `${run.plan.service} has no version ${canary}; it has ${run.plan.versions.join(', ')}`,
         { source: 'caller' },
       );
+    if (run.broken !== undefined) await run.reset([]);
     const before = run.record.machine;
     const why = request.reason ?? '';
     // It was noticed before it was named: what is asked for is under way.

@@ -199,6 +199,40 @@ describe('a rollout', () => {
     expect(body.rollouts).toEqual([]);
   });
 
+  it.each([
+    ['', false],
+    [', by another leader', true],
+  ])('goes on where it was when its Rollout is deleted and comes back%s', async (_, restarts) => {
+    await ship();
+    await untilState('succeeded', traffic(0));
+    await world.call(['POST', '/v1/policy/delete'], { ids: ['Rollout/bibby/catalog'] });
+    await world.seconds(2, traffic(0));
+    expect(edge.weight(SERVICE, 'v1.1')).toBe(10_000);
+    if (restarts) {
+      world.replicas.at(-1)?.kill();
+      await world.start();
+    }
+    await world.apply(rollout());
+    await world.seconds(3, traffic(0));
+    expect(await world.rollout()).toMatchObject({ state: 'succeeded', canary: 'v1.1' });
+    expect(edge.weight(SERVICE, 'v1.1')).toBe(10_000);
+    expect((await command('undo')).status).toBe(200);
+    await world.until('the old one', () => edge.weight(SERVICE, 'v1.0') === 10_000);
+  });
+
+  it('that came back is not what it was when its leader began', async () => {
+    await ship();
+    await untilState('progressing', traffic(0));
+    world.replicas.at(-1)?.kill();
+    await world.start();
+    await untilState('succeeded', traffic(0));
+    await world.call(['POST', '/v1/policy/delete'], { ids: ['Rollout/bibby/catalog'] });
+    await world.seconds(2, traffic(0));
+    await world.apply(rollout());
+    await world.seconds(2, traffic(0));
+    expect((await world.rollout()).state).toBe('succeeded');
+  });
+
   it('stands still when its state on record cannot be read, and starts anew when it is told to', async () => {
     await ship();
     await untilState('progressing', traffic(0));
@@ -212,6 +246,8 @@ describe('a rollout', () => {
     expect(await world.rollout()).toMatchObject({ state: 'broken' });
     expect(edge.weight(SERVICE, 'v1.1')).toBe(1000);
     expect((await command('promote')).status).toBe(409);
+    expect((await command('start', { version: 'v9' })).status).toBe(400);
+    expect((await world.rollout()).state).toBe('broken');
     expect((await command('start')).status).toBe(200);
     await untilState('succeeded', traffic(0));
   });
