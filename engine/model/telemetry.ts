@@ -50,7 +50,7 @@ export interface Sample {
 }
 
 export interface Denial {
-  /** `Authorization/bibby/readers`; `no ALLOW policy matches`. */
+  /** `Authorization/bibby/readers`; several where a rule of any of them could have allowed it. */
   readonly policy: string;
   /** Place in the policy's list; empty where none of its rules is to blame. */
   readonly rule: string;

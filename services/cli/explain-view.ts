@@ -33,7 +33,12 @@ export const showExplanation = (answer: Explained, colors: Colors): string => {
 const outcome = ({ outcome: end }: Explained, colors: Colors): string[] => {
   if (end.type === 'respond') {
     const paint = end.status >= 400 ? colors.red : colors.green;
-    return [`${paint(`${end.status} ${end.error}`)}: ${end.reason} (${end.flag || 'no flag'})`];
+    const { policy, rule, reason } = end.notes;
+    const place = rule === undefined ? (reason ?? '') : `rule ${rule}`;
+    return [
+      `${paint(`${end.status} ${end.error}`)}: ${end.reason} (${end.flag || 'no flag'})`,
+      ...(policy === undefined ? [] : [`refused by  ${colors.bold(policy)} ${place}`.trimEnd()]),
+    ];
   }
   const version = end.version ? ` ${end.version}` : '';
   const lines = [

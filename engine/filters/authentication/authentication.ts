@@ -3,6 +3,7 @@ import type { AuthenticationMethod, AuthenticationPlan } from '../../model/snaps
 import type { Respond } from '../../pipeline/exchange.ts';
 import type { FilterAction, FilterBuild, FilterExchange, FilterKind } from '../filter.ts';
 import { putHeader } from '../header-names.ts';
+import { note } from '../note.ts';
 import { own } from '../own.ts';
 import { apiKey } from './api-key.ts';
 import { basic } from './basic.ts';
@@ -153,11 +154,11 @@ const refuse = (
 ): FilterAction => {
   const { mode, origin } = policy.plan;
   const reason = found?.reason ?? 'no credentials were given';
-  exchange.notes ??= {};
   if (mode === 'audit') {
-    exchange.notes['audit'] = `${origin.resource} would refuse: ${reason}`;
+    note(exchange, 'audit', `${origin.resource} would refuse: ${reason}`);
     return undefined;
   }
+  exchange.notes ??= {};
   exchange.notes['policy'] = origin.resource;
   exchange.notes['reason'] = reason;
   if (found?.cause !== undefined) exchange.notes['cause'] = found.cause;

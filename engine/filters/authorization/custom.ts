@@ -4,7 +4,7 @@ import type { CallOutPlan } from '../../model/snapshot.ts';
 import type { Web } from '../../ports/web.ts';
 import { adoptAnswer, askAuthorizer, authorizerAway } from '../ask-authorizer.ts';
 import type { FilterAction, FilterExchange } from '../filter.ts';
-import { note } from './notes.ts';
+import { note } from '../note.ts';
 import { type CompiledPolicy, type Finding, RuleSet } from './policy-set.ts';
 
 interface Question {

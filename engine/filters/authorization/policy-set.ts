@@ -42,6 +42,7 @@ interface Entry extends Finding {
 /** Rules of many policies, of which one match is wanted. */
 export class RuleSet {
   readonly size: number;
+  readonly policies: readonly CompiledPolicy[];
   readonly #paths = new PathIndex<Entry>();
   readonly #facts = new Map<string, FactIndex>();
   readonly #rest: Entry[] = [];
@@ -49,6 +50,7 @@ export class RuleSet {
 
   constructor(policies: readonly CompiledPolicy[]) {
     this.size = policies.length;
+    this.policies = policies;
     const drafts = policies.flatMap((policy) =>
       policy.rules.flatMap((_, rule) => draftsOf(policy, rule)),
     );

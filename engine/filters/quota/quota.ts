@@ -4,6 +4,7 @@ import type { Respond } from '../../pipeline/exchange.ts';
 import { addressKey } from '../addresses.ts';
 import type { Filter, FilterAction, FilterBuild, FilterExchange, FilterKind } from '../filter.ts';
 import { headerIn, putHeader } from '../header-names.ts';
+import { note } from '../note.ts';
 import { own } from '../own.ts';
 import { combinedHeader } from '../request-parts.ts';
 import { type Counters, CounterTable } from './counter-table.ts';
@@ -122,10 +123,8 @@ const spend = (quota: Quota, exchange: FilterExchange, nowMs: number): FilterAct
     if (exceeded === -1 && remaining(counter, limit, plan.algorithm, nowMs) < 1) exceeded = i;
   }
   if (exceeded !== -1 && plan.mode === 'enforce') return refuse(quota, exchange, counters, nowMs);
-  if (exceeded !== -1) {
-    exchange.notes ??= {};
-    exchange.notes['audit'] = `${plan.origin.resource} would refuse: limit reached`;
-  }
+  if (exceeded !== -1)
+    note(exchange, 'audit', `${plan.origin.resource} would refuse: limit reached`);
   for (const counter of counters) counter.current += 1;
   if (plan.headers && plan.mode === 'enforce') tell(quota, exchange, counters, nowMs);
   return undefined;

@@ -90,6 +90,46 @@ describe('weir against control', () => {
     expect(other.out).toContain('lost: method POST is not one of GET');
   });
 
+  it('judges a table by the policies that are in force', async () => {
+    const guard = `apiVersion: weir.dev/v1
+kind: Authorization
+metadata: { name: guard }
+spec:
+  targetRefs: [{ kind: Route, name: hello }]
+  action: DENY
+  rules: [{ to: [{ operation: { paths: [/hello/staff] } }] }, { when: [{ key: remote.ip, values: [192.0.2.7] }] }]
+`;
+    save(`${route('one')}---\n${guard}`);
+    expect((await run('apply', '-f', 'policies', '--wait')).code).toBe(0);
+    const judge = (...tests: string[]) => {
+      writeFileSync(join(folder, 'table.yaml'), `tests: [${tests.join(', ')}]`);
+      return run('authz', 'test', 'table.yaml');
+    };
+    const staff = '{ name: staff only, request: GET http://any.host/hello/staff, expect: ';
+    const other = '{ request: GET http://any.host/hello, client: 192.0.2.7, expect: ';
+    const good = await judge(`${staff} deny, rule: 0 }`, `${other} deny, status: 403 }`);
+    expect(good.error).toBe('');
+    expect(good.out).toContain('2 passed');
+    expect(good.code).toBe(0);
+    const bad = await judge(`${staff} allow }`, `${other} deny }`);
+    expect(bad.out).toContain(
+      'expected allow, got deny: 403 by Authorization/default/guard rule 0: RBAC: access denied',
+    );
+    expect(bad.error).toContain('1 of 2 verdicts are not as expected.');
+    expect(bad.code).toBe(1);
+    save(route('one'));
+    await run('delete', 'authorization', 'default/guard');
+  });
+
+  it('cannot judge without control or a good token', async () => {
+    writeFileSync(join(folder, 'table.yaml'), 'tests: [{ request: GET /hello, expect: allow }]');
+    expect((await run('authz', 'test', 'table.yaml', '--token', 'wrong')).code).toBe(1);
+    const away = { WEIR_URL: 'http://127.0.0.1:1', WEIR_TOKEN: 'any' };
+    const { code, error } = await weir(['authz', 'test', 'table.yaml'], { env: away, cwd: folder });
+    expect(error).not.toBe('');
+    expect(code).toBe(4);
+  });
+
   it('follows events until it is stopped', async () => {
     const stop = new AbortController();
     let seen = '';

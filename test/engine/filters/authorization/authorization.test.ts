@@ -109,7 +109,10 @@ describe('policies together', () => {
     });
     expect(denied.exchange?.notes).toEqual({ policy: 'Authorization/bibby/deny', rule: '1' });
     const unmatched = answered(await request({ method: 'POST' }));
-    expect(unmatched.exchange?.notes).toEqual({ policy: 'no ALLOW policy matches' });
+    expect(unmatched.exchange?.notes).toEqual({
+      policy: 'Authorization/bibby/allow',
+      reason: 'no rule allows it',
+    });
   });
 
   it('write down what audit would have done', async () => {
@@ -123,8 +126,44 @@ describe('policies together', () => {
       'Authorization/bibby/audit rule 0 matches; Authorization/bibby/deny rule 0 would deny',
     );
     const { exchange: post1 } = forwarded(await request({ method: 'POST' }));
-    expect(post1.notes?.['audit']).toContain('no ALLOW policy would allow it');
+    expect(post1.notes?.['audit']).toBe(
+      'Authorization/bibby/audit rule 0 matches; Authorization/bibby/allow would deny: no rule allows it',
+    );
   });
+});
+
+it('what several kinds of policies would have refused is all written down', async () => {
+  const request = serve({
+    rules: [rule({ authentications: ['a'], authorizations: ['b'], quotas: ['c'] })],
+    authentications: {
+      a: {
+        origin: { resource: 'Authentication/bibby/a' },
+        mode: 'audit',
+        methods: [{ type: 'apiKey', header: 'x-api-key', forwardKey: false }],
+      },
+    },
+    authorizations: { b: policy('DENY', [{}], { mode: 'audit' }) },
+    quotas: {
+      c: {
+        id: 'c',
+        origin: { resource: 'Quota/bibby/c' },
+        mode: 'audit',
+        by: 'all',
+        limits: [{ requests: 1, windowMs: 60_000 }],
+        scope: 'local',
+        algorithm: 'fixed',
+        headers: false,
+        status: 429,
+      },
+    },
+  });
+  forwarded(await request());
+  const { exchange: second } = forwarded(await request());
+  expect(second.notes?.['audit']?.split('; ')).toEqual([
+    'Authentication/bibby/a would refuse: no credentials were given',
+    'Authorization/bibby/deny rule 0 would deny',
+    'Quota/bibby/c would refuse: limit reached',
+  ]);
 });
 
 const peer = (principal: string): Facts => ({ peerPrincipal: `spiffe://${principal}` });

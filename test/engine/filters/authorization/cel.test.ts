@@ -32,7 +32,8 @@ describe('a condition in the Common Expression Language', () => {
     const cel = 'request.headers["x-tenant"] == "a"';
     const allowed = answered(await guarded(policy('ALLOW', [{ cel }]))());
     expect(allowed.exchange?.notes).toEqual({
-      policy: 'no ALLOW policy matches',
+      policy: 'Authorization/bibby/allow',
+      reason: 'no rule allows it',
       expression: 'Authorization/bibby/allow rule 0: No such key: x-tenant',
     });
     const denied = answered(await guarded(policy('DENY', [{ cel }]))());

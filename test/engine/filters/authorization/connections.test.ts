@@ -84,7 +84,8 @@ it('a denial knows its policy and rule; rules keep their places', () => {
     notes: { policy: 'Authorization/p0', rule: '1' },
   });
   expect(judge([{ rules: [{ cel: 'true' }] }])?.notes).toEqual({
-    policy: 'no ALLOW policy matches',
+    policy: 'Authorization/p0',
+    reason: 'no rule allows it',
   });
 });
 
