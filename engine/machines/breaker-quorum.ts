@@ -2,6 +2,7 @@
 // one, and no word stands alone against others: neither a liar nor an agent behind a broken cable can take a healthy
 // endpoint from all.
 import type { BreakerContext, BreakerEvent, BreakerPlan, Count, Peers } from './breaker-types.ts';
+import { ranked } from './ranked.ts';
 
 export interface Tally {
   readonly agent: string;
@@ -121,17 +122,8 @@ export const elect = (
   target: string,
   election: number,
 ): string | undefined => {
-  const ranked = agents
-    .map((agent) => ({ agent, rank: hash(`${target}|${agent}`) }))
-    .sort((a, b) => a.rank - b.rank || (a.agent < b.agent ? -1 : 1));
-  return ranked[election % Math.max(1, ranked.length)]?.agent;
-};
-
-const hash = (text: string): number => {
-  let value = 0x811c9dc5;
-  for (let at = 0; at < text.length; at += 1)
-    value = Math.imul(value ^ text.charCodeAt(at), 0x01000193);
-  return value >>> 0;
+  const order = ranked(agents, target);
+  return order[election % Math.max(1, order.length)];
 };
 
 const sumOf = (values: readonly number[]): number => values.reduce((sum, one) => sum + one, 0);

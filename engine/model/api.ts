@@ -3,6 +3,7 @@
 import Type, { type Static } from 'typebox';
 import type { Commit } from './commit.ts';
 import type { Diagnostic } from './diagnostic.ts';
+import { canaryOptions, type PolicyCanaryStatus, policyCanaryRequest } from './policy-canary.ts';
 import type { RolloutStatus } from './rollout-status.ts';
 import type { Ack, Heartbeat } from './telemetry.ts';
 
@@ -37,6 +38,8 @@ export const applyRequest = Type.Object(
     /** Refuse everything when any document has an error, instead of applying the rest. */
     allOrNothing: Type.Optional(Type.Boolean()),
     wait: Type.Optional(waitFor),
+    /** Some agents try it first; committed once they are proven no worse than the rest, taken back otherwise. */
+    canary: Type.Optional(canaryOptions),
     /** Fail with ERR_POLICY_CONFLICT unless the policy set is at this revision. */
     expectRevision: Type.Optional(Type.Integer({ minimum: 0 })),
   },
@@ -146,6 +149,8 @@ export interface ApplyAnswer {
   readonly quarantined: readonly string[];
   readonly diagnostics: readonly Diagnostic[];
   readonly wait?: WaitAnswer;
+  /** What was begun; the revision is the present one as long as it is not decided. */
+  readonly canary?: PolicyCanaryStatus;
 }
 
 export interface WaitAnswer {
@@ -251,6 +256,24 @@ export const operations = {
     path: '/v1/policy/rollback',
     role: 'operator',
     request: rollbackRequest,
+  },
+  'policy-canary.status': {
+    method: 'GET',
+    path: '/v1/policy/canary',
+    role: 'viewer',
+    request: emptyRequest,
+  },
+  'policy-canary.promote': {
+    method: 'POST',
+    path: '/v1/policy/canary/promote',
+    role: 'operator',
+    request: policyCanaryRequest,
+  },
+  'policy-canary.abort': {
+    method: 'POST',
+    path: '/v1/policy/canary/abort',
+    role: 'operator',
+    request: policyCanaryRequest,
   },
   'policy.explain': {
     method: 'POST',

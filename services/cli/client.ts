@@ -11,6 +11,7 @@ import {
   type RevocationAnswer,
   type RolloutAnswer,
 } from '#engine/model/api.ts';
+import type { PolicyCanaryAnswer } from '#engine/model/policy-canary.ts';
 import { CliError, type ExitCode, exitCodes } from './exit.ts';
 import type { Explained } from './explain-view.ts';
 import type { Target } from './installation.ts';
@@ -23,6 +24,9 @@ interface Answers {
   'policy.history': HistoryAnswer;
   'policy.rollback': ApplyAnswer;
   'policy.explain': Explained;
+  'policy-canary.status': PolicyCanaryAnswer;
+  'policy-canary.promote': PolicyCanaryAnswer;
+  'policy-canary.abort': PolicyCanaryAnswer;
   'fleet.status': FleetAnswer;
   'access.revoke': RevocationAnswer;
   'access.restore': RevocationAnswer;

@@ -33,3 +33,17 @@ export const stateWith = (
         quarantined,
       })
     : undefined;
+
+/** Undefined if no release that this one knows wrote it. */
+export const readCandidate = (value: unknown): Candidate | undefined => {
+  const candidate = value as Partial<Candidate> | null | undefined;
+  const isWhole =
+    typeof candidate?.id === 'string' &&
+    Number.isSafeInteger(candidate.base) &&
+    typeof candidate.author === 'string' &&
+    typeof candidate.message === 'string' &&
+    Array.isArray(candidate.changes) &&
+    Array.isArray(candidate.quarantined) &&
+    typeof candidate.cohorts === 'object';
+  return isWhole ? (candidate as Candidate) : undefined;
+};

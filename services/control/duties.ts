@@ -67,6 +67,7 @@ export class Duties {
       const workloads = (known.get('workloads') ?? []) as readonly RememberedWorkload[];
       fleet.remember(workloads, time.monotonic());
       await this.#parts.keys?.load();
+      await this.#parts.canaries.begin(term);
       await ring.lead(term);
       await rollouts.begin(term);
       await this.#parts.breakers.begin(term);
@@ -92,6 +93,7 @@ export class Duties {
     const { instance } = this.#config;
     ring.follow();
     rollouts.end();
+    this.#parts.canaries.end();
     this.#parts.breakers.end();
     this.#parts.retryBrakes.end();
     this.#denials.clear();
@@ -144,6 +146,7 @@ export class Duties {
     }
     // If there is a later commit already, its turn comes next and says everything.
     if (commit.revision >= policy.state.revision) await this.renew();
+    await this.#parts.canaries.committed(commit);
     this.#parts.news.give();
     this.#deps.log(
       `r${commit.revision} by ${commit.author}: ${commit.changes.length} changed${commit.message ? `, ${commit.message}` : ''}`,
@@ -166,13 +169,14 @@ export class Duties {
     this.#recorded = text;
   }
 
-  acked(message: BusMessage): void {
+  async acked(message: BusMessage): Promise<void> {
     const ack = this.#opened('ack', openAck(message));
     if (!ack) return;
     this.#parts.metrics.add('weir_acks_total', 1, { outcome: ack.outcome });
     this.#measure(ack);
     this.#tell(this.#parts.fleet.ack(ack));
     this.#parts.news.give();
+    await this.#parts.canaries.acked(ack);
   }
 
   beat(message: BusMessage): void {
@@ -206,6 +210,7 @@ export class Duties {
     this.#parts.rollouts.observe(sample);
     this.#parts.breakers.observe(sample);
     this.#parts.retryBrakes.observe(sample);
+    this.#parts.canaries.observe(sample);
     if (this.#parts.leadership.term) this.#denials.add(sample, this.#deps.time.monotonic());
   }
 
@@ -246,6 +251,7 @@ export class Duties {
     await rollouts.tick();
     await this.#parts.breakers.tick();
     await this.#parts.retryBrakes.tick();
+    await this.#parts.canaries.tick();
     await this.#forgetExpired(nowMs);
   }
 

@@ -20,7 +20,9 @@ import { type Leadership, startLeadership } from './leadership.ts';
 import { MachineStore } from './machine-store.ts';
 import { Metrics } from './metrics.ts';
 import { createNotice, type Notice } from './notice.ts';
+import { PolicyCanaries } from './policy-canaries.ts';
 import { PolicyLog, readStored } from './policy-log.ts';
+import { prefetchKeys } from './prefetch-keys.ts';
 import { Published } from './published.ts';
 import { Publisher } from './publisher.ts';
 import { RetryBrakes } from './retry-brakes.ts';
@@ -75,6 +77,7 @@ export interface Parts {
   readonly leadership: Leadership;
   readonly ring: Ring;
   readonly rollouts: Rollouts;
+  readonly canaries: PolicyCanaries;
   readonly rolloutMetrics: RolloutMetrics;
   readonly breakers: FleetBreakers;
   readonly retryBrakes: RetryBrakes;
@@ -169,6 +172,19 @@ export const assemble = async (
     web: deps.web,
     onError,
   });
+  const canaries = new PolicyCanaries({
+    ring,
+    fleet,
+    policy,
+    published,
+    machines,
+    events,
+    time,
+    prefetch: async (sources) => {
+      if (keys) await prefetchKeys(keys, sources, { followed: ring.keyAddresses, time });
+    },
+    onError,
+  });
   const breakers = new FleetBreakers({ ring, fleet, policy, machines, events, time, onError });
   const retryBrakes = new RetryBrakes({ ring, policy, machines, events, time, onError });
   return {
@@ -190,6 +206,7 @@ export const assemble = async (
     leadership,
     ring,
     rollouts,
+    canaries,
     rolloutMetrics: new RolloutMetrics({ web: deps.web, bus: broker.bus, subjects, time }),
     breakers,
     retryBrakes,

@@ -23,6 +23,8 @@ export interface NewCommit {
   readonly atMs: number;
   readonly changes: readonly Change[];
   readonly quarantined: readonly ResourceId[];
+  /** The policy canary that it came through. */
+  readonly canary?: string;
   /** The state it was made against. */
   readonly base: PolicyState;
 }

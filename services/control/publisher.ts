@@ -131,7 +131,7 @@ export class Publisher {
     const isOurs = epochOf(said.snapshot?.position ?? 0) === this.#term?.epoch;
     // Who was on a trial that is over has to hear it.
     const onTrial = trialOf(said)?.only;
-    const isHeard = onTrial === undefined || `${onTrial}` === `${trial?.scopes.get(scope)?.only}`;
+    const isHeard = onTrial === undefined || isSameCohort(onTrial, trial?.scopes.get(scope)?.only);
     return isOurs && isHeard && said.text === JSON.stringify(snapshot);
   }
 
@@ -141,7 +141,7 @@ export class Publisher {
       trial !== undefined &&
       epochOf(trial.position) === this.#term?.epoch &&
       trial.revision === revision &&
-      `${trial.only}` === `${only}` &&
+      isSameCohort(trial.only, only) &&
       JSON.stringify(trial.snapshot) === JSON.stringify(snapshot)
     );
   }
@@ -219,6 +219,9 @@ export class Publisher {
     return next;
   }
 }
+
+const isSameCohort = (left: readonly string[], right: readonly string[] | undefined): boolean =>
+  left.join() === right?.join();
 
 const isSame = (left: Uint8Array, right: Uint8Array | undefined): boolean =>
   right !== undefined && Buffer.compare(left, right) === 0;

@@ -6,6 +6,7 @@ import type { Handlers } from './call.ts';
 import { createExplain } from './explain.ts';
 import { createFleetApi } from './fleet.ts';
 import { createPolicyApi } from './policy.ts';
+import { createPolicyCanaryApi } from './policy-canary.ts';
 import { createRevocationApi } from './revocations.ts';
 import { createRolloutApi } from './rollouts.ts';
 import { createWait } from './wait.ts';
@@ -25,6 +26,7 @@ export const createHandlers = (
     news: (ms) => news.wait(ms),
   });
   const policy = createPolicyApi({ ...parts, time, waitUntilApplied });
+  const canary = createPolicyCanaryApi(parts);
   const fleet = createFleetApi({ ...parts, time });
   const rollouts = createRolloutApi({ ...parts, time, standing });
   const breakers = createBreakerApi(parts);
@@ -36,6 +38,9 @@ export const createHandlers = (
     'policy.delete': policy.delete,
     'policy.history': policy.history,
     'policy.rollback': policy.rollback,
+    'policy-canary.status': canary.status,
+    'policy-canary.promote': canary.promote,
+    'policy-canary.abort': canary.abort,
     'policy.explain': createExplain({ ...parts, clock: time }),
     'fleet.status': fleet.status,
     'access.revoke': revocations.revoke,

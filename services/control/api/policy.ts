@@ -13,8 +13,12 @@ import type {
   WaitFor,
 } from '#engine/model/api.ts';
 import { EngineError } from '#engine/model/errors.ts';
+import type { CanaryOptions } from '#engine/model/policy-canary.ts';
 import type { ResourceId } from '#engine/model/resource.ts';
+import { commitChanges } from '../commit-changes.ts';
 import type { Events } from '../events.ts';
+import type { Leadership } from '../leadership.ts';
+import type { PolicyCanaries } from '../policy-canaries.ts';
 import type { Folded, PolicyLog } from '../policy-log.ts';
 import type { PolicyState } from '../policy-state.ts';
 import type { Ring } from '../ring.ts';
@@ -30,6 +34,8 @@ export interface PolicyApiDeps {
   readonly ring: Ring;
   readonly events: Events;
   readonly time: Time;
+  readonly canaries: PolicyCanaries;
+  readonly leadership: Leadership;
   readonly waitUntilApplied: (revision: number, wait: WaitFor) => Promise<WaitAnswer>;
 }
 
@@ -43,7 +49,7 @@ interface Intent {
 }
 
 export const createPolicyApi = (deps: PolicyApiDeps) => {
-  const { policy, ring } = deps;
+  const { policy, ring, canaries, leadership } = deps;
   const inTurn = createTurns();
 
   const prepare = async (intent: Intent): Promise<Proposal> => {
@@ -74,6 +80,7 @@ export const createPolicyApi = (deps: PolicyApiDeps) => {
   const commitNow = async (intent: Intent): Promise<ApplyAnswer> => {
     const untilMs = deps.time.monotonic() + PATIENCE_MS;
     for (let barren = 0; ; barren += 1) {
+      await canaries.requireNone();
       const proposal = await prepare(intent);
       refuse(proposal, intent.allOrNothing === true);
       if (proposal.changes.length === 0) return answerOf(proposal, proposal.base.revision, false);
@@ -93,34 +100,26 @@ export const createPolicyApi = (deps: PolicyApiDeps) => {
   };
 
   const append = async (intent: Intent, { base, changes, result }: Proposal): Promise<Folded> => {
-    const folded = await policy.commit({
-      base,
-      changes,
-      author: intent.author,
-      message: intent.message,
-      atMs: deps.time.now(),
-      quarantined: result.quarantined,
-    });
-    const { revision, author, message } = folded.commit;
-    const ids = changes.map(({ id }) => id);
-    deps.events.tell({
-      type: 'policy.committed',
-      subject: `r${revision}`,
-      data: { revision, author, message, changed: ids },
-    });
-    const fresh = result.quarantined.filter((id) => ids.includes(id));
-    for (const id of fresh)
-      deps.events.tell({
-        type: 'policy.quarantined',
-        subject: id,
-        data: {
-          revision,
-          author,
-          diagnostics: result.diagnostics.filter(({ resource }) => resource === id),
-        },
-      });
-    return folded;
+    const { author, message } = intent;
+    const { quarantined, diagnostics } = result;
+    return commitChanges(deps, { base, changes, author, message, quarantined }, diagnostics);
   };
+
+  /** Nothing is committed yet, and nothing of it may be refused: half a revision proves nothing about the whole. */
+  const tryOut = (intent: Intent, options: CanaryOptions): Promise<ApplyAnswer> =>
+    inTurn(async () => {
+      leadership.require();
+      await canaries.requireNone();
+      const proposal = await prepare(intent);
+      refuse(proposal, true);
+      const { base, changes, result } = proposal;
+      const answer = answerOf(proposal, base.revision, false);
+      if (changes.length === 0) return answer;
+      const { author, message } = intent;
+      const { quarantined } = result;
+      const wanted = { base: base.revision, author, message, changes, quarantined };
+      return { ...answer, canary: await canaries.start(wanted, options) };
+    });
 
   return {
     apply: async (caller: Caller, request: ApplyRequest): Promise<ApplyAnswer> => {
@@ -132,6 +131,7 @@ export const createPolicyApi = (deps: PolicyApiDeps) => {
         allOrNothing: request.allOrNothing,
         wait: request.wait,
       };
+      if (request.canary && request.dryRun !== true) return tryOut(intent, request.canary);
       if (request.dryRun !== true) return commit(intent);
       const proposal = await prepare(intent);
       return answerOf(proposal, proposal.base.revision, true);

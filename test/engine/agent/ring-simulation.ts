@@ -41,6 +41,10 @@ export type Step =
   | { readonly type: 'restart' }
   | { readonly type: 'reread' };
 
+type PolicyChange = Extract<Step, { type: 'commit' | 'try' | 'revert' }>;
+const isChange = (step: Step): step is PolicyChange =>
+  step.type === 'commit' || step.type === 'try' || step.type === 'revert';
+
 export interface Run {
   /** Times the agent's choice went back to an older one. */
   readonly regressions: number;
@@ -216,6 +220,17 @@ const createControl = (mechanisms: Mechanisms) => {
     return publishSnapshot(leader);
   };
 
+  const change = (step: PolicyChange): Uint8Array[] => {
+    const { trial, choices, revision } = policy;
+    // Whatever is committed, the candidate or something else, a trial is over with it.
+    policy = { choices, revision: revision + (step.type === 'commit' ? 1 : 0) };
+    if (step.type !== 'try') return publishSnapshot(current());
+    policy = { ...policy, trial: [step.isIn ? AGENT : 'edge-2'] };
+    // Who tried before, and no longer does, has to hear it.
+    const isFirst = current().hasPublished && !trial;
+    return isFirst ? publishTrial(current()) : publishSnapshot(current());
+  };
+
   elect();
   const current = (): Leader => leaders.at(-1) ?? elect();
   const speaker = (leader: 'current' | 'deposed'): Leader =>
@@ -224,6 +239,7 @@ const createControl = (mechanisms: Mechanisms) => {
 
   return {
     act: (step: Exclude<Step, { type: 'deliver' | 'lose' | 'restart' | 'reread' }>) => {
+      if (isChange(step)) return change(step);
       switch (step.type) {
         case 'decide':
           return decide(speaker(step.leader), target(step.at));
@@ -235,19 +251,6 @@ const createControl = (mechanisms: Mechanisms) => {
           elect();
           return [];
         }
-        // Whatever is committed, the candidate or something else, a trial is over with it.
-        case 'commit':
-          policy = { choices: policy.choices, revision: policy.revision + 1 };
-          return publishSnapshot(current());
-        case 'try': {
-          // Who tried before, and no longer does, has to hear it.
-          const isFirst = current().hasPublished && !policy.trial;
-          policy = { ...policy, trial: [step.isIn ? AGENT : 'edge-2'] };
-          return isFirst ? publishTrial(current()) : publishSnapshot(current());
-        }
-        case 'revert':
-          policy = { choices: policy.choices, revision: policy.revision };
-          return publishSnapshot(current());
         case 'republish':
           return publishSnapshot(speaker(step.leader));
         case 'retire':
