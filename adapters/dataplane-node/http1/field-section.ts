@@ -22,15 +22,30 @@ const endOfValue = (text: string, start: number): number => {
   return code === CR && text.charCodeAt(at + 1) === LF ? at : -1;
 };
 
+/** Offsets of sections that are read no more: a stream of HTTP/2 has up to four heads, and typed arrays are dear to make. */
+const spare: Int32Array[] = [];
+const MAX_SPARE = 512;
+const FIRST_LENGTH = 24 * WIDTH;
+
 export class FieldSection {
   text = '';
   count = 0;
   private readonly refusesAliases: boolean;
-  private offsets = new Int32Array(24 * WIDTH);
+  private offsets: Int32Array;
   private nameHash = 0;
 
   constructor(options: { readonly refusesAliases: boolean }) {
     this.refusesAliases = options.refusesAliases;
+    this.offsets = spare.pop() ?? new Int32Array(FIRST_LENGTH);
+  }
+
+  /** Empty for whoever still looks, and parses no more. */
+  release(): void {
+    const { offsets } = this;
+    this.count = 0;
+    this.text = '';
+    this.offsets = released;
+    if (offsets.length === FIRST_LENGTH && spare.length < MAX_SPARE) spare.push(offsets);
   }
 
   /**
@@ -200,12 +215,13 @@ export class FieldSection {
   }
 
   private widen(): void {
-    const wider = new Int32Array(this.offsets.length * 2);
+    const wider = new Int32Array(Math.max(this.offsets.length * 2, FIRST_LENGTH));
     wider.set(this.offsets);
     this.offsets = wider;
   }
 }
 
 const NONE: readonly string[] = [];
+const released = new Int32Array(0);
 /** Of no name that anybody looks for; a chance hit is settled by the name. */
 const NO_HASH = 0;

@@ -21,6 +21,7 @@ import {
   writtenResponse,
 } from './head-text.ts';
 
+const ignore = (): void => {};
 /** `close` with a code would end the body properly first. */
 const cutOff = new Error('the answer cannot be completed');
 const malformed: Refusal = { status: 400, reason: 'malformed request' };
@@ -68,9 +69,8 @@ export class CallerStream extends Deadline implements Downstream {
     this.session = session;
     this.isRequestDone = isEnded;
     this.request = new DownstreamRequest(this.head, session.peer, session.home.plan.first);
-    stream.on('error', () => {});
+    stream.on('error', ignore);
     stream.on('close', () => this.onClose());
-    stream.on('drain', () => this.runner?.onDownstreamDrain());
   }
 
   start(list: FieldList): void {
@@ -146,7 +146,10 @@ export class CallerStream extends Deadline implements Downstream {
   flush(): void {
     if (this.isGone) return;
     this.sendHead(false);
-    if (this.held.length > 0) this.stream.write(this.takeHeld());
+    if (this.held.length === 0) return;
+    const wasFull = this.isFull;
+    if (!this.stream.write(this.takeHeld()) && !wasFull)
+      this.stream.once('drain', () => this.runner?.onDownstreamDrain());
   }
 
   pauseRequest(): void {
@@ -217,7 +220,8 @@ export class CallerStream extends Deadline implements Downstream {
     this.runner = undefined;
     this.session.context.deadlines.disarm(this);
     this.session.forget(this);
-    runner?.onDisconnect();
+    if (runner) runner.onDisconnect();
+    else this.head.fields.release();
   }
 
   private onBytes(bytes: Buffer): void {
@@ -240,6 +244,8 @@ export class CallerStream extends Deadline implements Downstream {
     if (isShort || this.areTrailersBad) this.runner?.refuseBody();
     else {
       this.runner?.onRequestEnd(this.requestTrailers);
+      this.requestTrailers?.release();
+      this.requestTrailers = undefined;
       this.runner?.onRequestPause();
     }
   }

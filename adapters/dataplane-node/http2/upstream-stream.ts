@@ -1,5 +1,6 @@
 // One HTTP/2 stream to an endpoint: one request and its answer, seen by its client like an HTTP/1.1 connection.
 import { type ClientHttp2Stream, constants } from 'node:http2';
+import { Duplex } from 'node:stream';
 import type { FieldSection } from '../http1/field-section.ts';
 import { ResponseHead } from '../http1/response-head.ts';
 import type { ClientConnection, UpstreamClient, UpstreamFailure } from '../upstream/client.ts';
@@ -18,6 +19,18 @@ const END_STREAM = 1;
 const MAX_INFORMATIONAL = 8;
 /** `close` with a code would end the body properly first. */
 const cutOff = new Error('the request cannot be completed');
+const ignore = (): void => {};
+
+const ENDED = Symbol('ended');
+type Noted = ClientHttp2Stream & { [ENDED]?: boolean };
+/**
+ * The endpoint itself said where its answer ends: a reset without an error looks like an end, too, but only what comes before it is one.
+ * One function for all streams, in place of their own `push`.
+ */
+function pushAndNote(this: Noted, chunk: unknown, encoding?: BufferEncoding): boolean {
+  if (chunk === null && !this.closed) this[ENDED] = true;
+  return Duplex.prototype.push.call(this, chunk, encoding);
+}
 
 /** The session that the stream belongs to. */
 export interface StreamOwner {
@@ -42,8 +55,6 @@ export class UpstreamStream implements ClientConnection {
   private stream: ClientHttp2Stream | undefined;
   private readonly head = new ResponseHead();
   private hasHead = false;
-  /** The endpoint itself said where its answer ends. */
-  private hasEnd = false;
   private isOver = false;
   private isRequestDone = false;
   private isRequestSent = false;
@@ -110,7 +121,11 @@ export class UpstreamStream implements ClientConnection {
       this.isRequestSent = true;
       if (bytes) stream.end(bytes);
       else stream.end();
-    } else if (bytes) stream.write(bytes);
+    } else if (bytes) {
+      const wasFull = this.isFull;
+      if (!stream.write(bytes) && !wasFull)
+        stream.once('drain', () => this.client?.onUpstreamDrain());
+    }
   }
 
   pause(): void {
@@ -175,7 +190,7 @@ export class UpstreamStream implements ClientConnection {
     const { client, stream } = this;
     if (!client || this.isOver) return;
     const isShort = this.left > 0 && this.left !== Number.POSITIVE_INFINITY;
-    if (!this.hasEnd || isShort) {
+    if ((stream as Noted | undefined)?.[ENDED] !== true || isShort) {
       this.fail(this.hasHead ? 'partial' : 'reset');
       return;
     }
@@ -185,6 +200,8 @@ export class UpstreamStream implements ClientConnection {
     // Nobody needs the rest of the request any more; it must not look complete.
     if (stream && !this.isRequestSent) stream.destroy(cutOff);
     client.onResponseEnd(this.trailers);
+    this.trailers?.release();
+    this.trailers = undefined;
     client.onResponsePause();
   }
 
@@ -199,6 +216,7 @@ export class UpstreamStream implements ClientConnection {
       stream.id === undefined || stream.rstCode === constants.NGHTTP2_REFUSED_STREAM;
     if (this.hasHead) this.fail('partial');
     else this.fail(isUntouched ? 'refused' : 'reset');
+    this.head.fields.release();
   }
 
   // Reading and writing.
@@ -224,24 +242,19 @@ export class UpstreamStream implements ClientConnection {
     this.stream = stream;
     this.isRequestSent = isWhole;
     this.listen(stream);
+    if (waitForTrailers)
+      stream.on('wantTrailers', () => stream.sendTrailers(trailerFields(this.requestTrailers)));
     return true;
   }
 
   private listen(stream: ClientHttp2Stream): void {
-    // A reset without an error looks like the end of an answer; only what comes before it is one.
-    const push = stream.push.bind(stream);
-    stream.push = (chunk: unknown, encoding?: BufferEncoding): boolean => {
-      if (chunk === null && !stream.closed) this.hasEnd = true;
-      return push(chunk, encoding);
-    };
+    stream.push = pushAndNote;
     stream.on('response', (_fields, flags, list?: FieldList) => this.onHead(list ?? [], flags));
     stream.on('headers', (_fields, _flags, list?: FieldList) => this.onInformational(list ?? []));
     stream.on('trailers', (_fields, _flags, list?: FieldList) => this.onTrailers(list ?? []));
-    stream.on('wantTrailers', () => stream.sendTrailers(trailerFields(this.requestTrailers)));
     stream.on('data', (bytes: Buffer) => this.onBytes(bytes));
     stream.on('end', () => this.onEnd());
-    stream.on('drain', () => this.client?.onUpstreamDrain());
-    stream.on('error', () => {});
+    stream.on('error', ignore);
     stream.on('close', () => this.onClose(stream));
   }
 
