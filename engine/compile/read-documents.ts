@@ -107,7 +107,7 @@ const identify = (source: Source, parsed: Parsed): DocumentRead => {
       return refuse(text === undefined ? 'ERR_FIELD_MISSING' : 'ERR_FIELD_VALUE', path, {
         message:
           text === undefined ? 'metadata.name is missing' : `${show(text)} is not a valid name`,
-        hint: 'A name has lower-case letters, digits, "-" and "." and starts and ends with a letter or digit.',
+        hint: 'A name has at most 253 lower-case letters, digits, "-" and "." and starts and ends with a letter or digit.',
       });
   const id: ResourceId = `${kind as Kind}/${namespace as string}/${name as string}`;
   const document = { id, kind: kind as Kind, source, value: value as Document['value'], locate };

@@ -16,9 +16,18 @@ export const readDocuments = async (
 ): Promise<Document[]> => {
   const documents: Document[] = [];
   for (const path of paths)
-    if (path === '-') documents.push({ file: '<stdin>', text: await world.stdin() });
+    if (path === '-') documents.push({ file: '<stdin>', text: await readInput(world) });
     else documents.push(...readPath(path, world.cwd));
   return documents;
+};
+
+/** Nothing at all is a slip (a pipe that broke), not a wish. */
+const readInput = async ({ stdin }: Pick<Surroundings, 'stdin'>): Promise<string> => {
+  const text = await stdin();
+  if (text.trim() !== '') return text;
+  throw new CliError(exitCodes.usage, 'The standard input has no documents.', {
+    hint: 'Pipe YAML or JSON into it, or name a file or folder.',
+  });
 };
 
 const readPath = (path: string, cwd: string): Document[] => {

@@ -36,7 +36,7 @@ const outcome = ({ outcome: end }: Explained, colors: Colors): string[] => {
     const { policy, rule, reason } = end.notes;
     const place = rule === undefined ? (reason ?? '') : `rule ${rule}`;
     return [
-      `${paint(`${end.status} ${end.error}`)}: ${end.reason} (${end.flag || 'no flag'})`,
+      `${paint(`${end.status} ${end.error}`.trimEnd())}${said(end)}`,
       ...(policy === undefined ? [] : [`refused by  ${colors.bold(policy)} ${place}`.trimEnd()]),
     ];
   }
@@ -49,6 +49,10 @@ const outcome = ({ outcome: end }: Explained, colors: Colors): string[] => {
   if (end.delayMs > 0) lines.push(`  after ${end.delayMs} ms (injected)`);
   return lines;
 };
+
+/** Answers that are no refusals have neither reason nor flag. */
+const said = ({ reason, flag }: { readonly reason: string; readonly flag: string }): string =>
+  (reason ? `: ${reason}` : '') + (flag ? ` (${flag})` : '');
 
 function* pairs(flat: readonly string[]): Generator<readonly [string, string]> {
   for (let i = 0; i + 1 < flat.length; i += 2) yield [flat[i] ?? '', flat[i + 1] ?? ''];

@@ -141,7 +141,7 @@ const judge = ({ diagnostics, quarantined, wait }: ApplyAnswer): void => {
   if (errors > 0 || quarantined.length > 0)
     throw new CliError(
       exitCodes.rejected,
-      `${errors} error${errors === 1 ? '' : 's'}; ${quarantined.length} refused, the rest is unharmed.`,
+      `${errors} error${errors === 1 ? '' : 's'}; what has one is not in force, the rest is unharmed.`,
     );
   if (wait && !wait.reached)
     throw new CliError(exitCodes.timedOut, 'Not all agents applied it in time.', {

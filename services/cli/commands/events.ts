@@ -1,16 +1,15 @@
 // `weir events`: what happens, as it happens.
 import { Command } from 'commander';
-import type { Event } from '#engine/model/event.ts';
+import { type Event, eventTypes } from '#engine/model/event.ts';
 import { CliError, exitCodes } from '../exit.ts';
 import { examples, type Session } from '../session.ts';
+
+const nouns = [...new Set(eventTypes.map((type) => type.split('.')[0] ?? ''))];
 
 export const eventsCommand = (session: Session): Command =>
   new Command('events')
     .description('Follow events live, until Ctrl-C')
-    .option(
-      '--type <prefix>',
-      'only these: policy, snapshot, agent, rollout, breaker, retries, decision, control',
-    )
+    .option('--type <prefix>', `only these: ${nouns.join(', ')}, or one such as rollout.stepped`)
     .addHelpText(
       'after',
       examples(
@@ -22,7 +21,7 @@ export const eventsCommand = (session: Session): Command =>
     .action(async (options: { type?: string }) => {
       const format = session.format();
       const { stop } = session.world;
-      const prefix = options.type === undefined ? 'weir.' : `weir.${options.type}`;
+      const prefix = `weir.${parseType(options.type ?? '')}`;
       for await (const event of session.client().events(stop)) {
         const { type } = event as Event;
         if (!type.startsWith(prefix)) continue;
@@ -32,6 +31,13 @@ export const eventsCommand = (session: Session): Command =>
       }
       if (!stop.aborted) throw new CliError(exitCodes.unreachable, 'Control closed the stream.');
     });
+
+const parseType = (prefix: string): string => {
+  if (eventTypes.some((type) => type.startsWith(prefix))) return prefix;
+  throw new CliError(exitCodes.usage, `There are no events of type "${prefix}".`, {
+    hint: `Types begin with ${nouns.join(', ')}.`,
+  });
+};
 
 const showEvent = ({ time, type, subject, data }: Event, { colors }: Session): string => {
   const clock = time.slice(11, 19);

@@ -1,4 +1,5 @@
 // `weir explain`: what the policy in force would do with a request, by the code that serves traffic.
+import { isIP } from 'node:net';
 import { Command } from 'commander';
 import { CliError, exitCodes } from '../exit.ts';
 import { showExplanation } from '../explain-view.ts';
@@ -29,6 +30,7 @@ export const explainCommand = (session: Session): Command =>
       ),
     )
     .action(async (method: string, url: string, options: ExplainOptions) => {
+      mustBeRequest(method, url, options);
       const answer = await session.client().call('policy.explain', {
         method: method.toUpperCase(),
         url,
@@ -38,6 +40,17 @@ export const explainCommand = (session: Session): Command =>
       });
       session.print(answer, () => showExplanation(answer, session.colors));
     });
+
+/** A path alone will do: it is asked of localhost. */
+const mustBeRequest = (method: string, url: string, { client }: ExplainOptions): void => {
+  const wrong = (text: string, what: string) =>
+    new CliError(exitCodes.usage, `"${text}" is not ${what}.`);
+  if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(method)) throw wrong(method, 'a method such as GET');
+  const scheme = url.startsWith('/') ? 'http:' : URL.parse(url)?.protocol;
+  if (scheme !== 'http:' && scheme !== 'https:')
+    throw wrong(url, 'an http address such as http://api.bibby.com/catalog/books');
+  if (client !== undefined && isIP(client) === 0) throw wrong(client, 'an IP address');
+};
 
 const collectHeader = (text: string, earlier: [string, string][] = []): [string, string][] => {
   const colon = text.indexOf(':');

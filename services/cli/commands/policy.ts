@@ -81,9 +81,16 @@ export const rollbackCommand = (session: Session): Command =>
       .option('-m, --message <text>', 'why, for the history'),
   )
     .addHelpText('after', examples(['weir rollback 7 --wait', 'back to revision 7']))
-    .action(async (revision: string, options: WaitOptions & { message?: string }) => {
+    .action(async (text: string, options: WaitOptions & { message?: string }) => {
+      const revision = parseRevision(text);
+      if (revision === 0)
+        throw new CliError(
+          exitCodes.usage,
+          'Revision 0 is before the first commit: that would delete everything.',
+          { hint: '`weir history` shows the revisions; `weir delete` deletes one resource.' },
+        );
       await commit(session, 'policy.rollback', {
-        revision: parseRevision(revision),
+        revision,
         ...(options.message === undefined ? {} : { message: options.message }),
         ...waitRequest(options),
       });

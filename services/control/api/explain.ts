@@ -42,7 +42,7 @@ const scopeOf = (asked: string | undefined, published: Published): Scope => {
   if (only && others.length === 0) return only.scope;
   throw refuse(
     only
-      ? `name the scope: ${gateways.map(({ scope }) => scope).join(', ')}`
+      ? `name the scope: ${[only, ...others].map(({ scope }) => scope).join(', ')}`
       : 'no gateway has been published yet',
   );
 };

@@ -315,6 +315,20 @@ describe('explain', () => {
   });
 });
 
+describe('explain without a gateway', () => {
+  it('names the sidecars to choose from', async () => {
+    await world.apply(all(bibby));
+    for (const name of ['one', 'two'])
+      await world.agent(name, `sidecar.bibby.${name}`, {
+        workload: { ...catalog('v1.0'), name },
+      });
+    await world.call(['POST', '/v1/policy/delete'], { ids: ['Gateway/bibby/public'] });
+    await settle();
+    const { body } = await world.call(['POST', '/v1/explain'], { url: '/catalog' });
+    expect(body.error.message).toBe('name the scope: sidecar.bibby.one, sidecar.bibby.two');
+  });
+});
+
 describe('over the bus', () => {
   const ask = async (user: string | undefined, operation: string, payload: string) => {
     const { bus } = world.hub.connect(user);

@@ -217,7 +217,8 @@ describe('a rollout', () => {
     expect(await world.rollout()).toMatchObject({ state: 'succeeded', canary: 'v1.1' });
     expect(edge.weight(SERVICE, 'v1.1')).toBe(10_000);
     expect((await command('undo')).status).toBe(200);
-    await world.until('the old one', () => edge.weight(SERVICE, 'v1.0') === 10_000);
+    await untilState('failed', traffic(0));
+    expect(edge.weight(SERVICE, 'v1.0')).toBe(10_000);
   });
 
   it('that came back is not what it was when its leader began', async () => {
