@@ -61,6 +61,7 @@ const plane = [
   'path-normalization',
   'trusted-proxies',
   'listener-limits',
+  'response-metrics',
 ] as const satisfies readonly Feature[];
 
 export const capabilities: ReadonlySet<Feature> = new Set<Feature>([...pipeline, ...plane]);

@@ -5,6 +5,7 @@ import type { Clock } from '#engine/ports/clock.ts';
 import type { OutcomeFacts, SampleFacts } from '#engine/ports/data-plane.ts';
 import { DenialCounts } from './denial-counts.ts';
 import { Cell, type Outcome } from './tally.ts';
+import { ValueCounts } from './value-counts.ts';
 
 /** Callers choose the source, so their number is bounded; the rest is counted together. */
 const MAX_SOURCES = 256;
@@ -24,6 +25,8 @@ export interface SamplesOptions {
 }
 
 export class Samples {
+  /** Numbers that answers carry. */
+  readonly values = new ValueCounts();
   private readonly options: SamplesOptions;
   /** By rule, then `service@version`, then source. */
   private cells = new Map<string, Map<string, Map<string, Cell>>>();
@@ -81,6 +84,7 @@ export class Samples {
     const at = clock.monotonic();
     const endpoints = this.options.endpoints?.() ?? [];
     const denials = this.denials.take();
+    const values = this.values.take();
     const facts = {
       startMs: this.startMs,
       spanMs: Math.round(at - this.startedAt),
@@ -90,10 +94,11 @@ export class Samples {
       outcomes,
       ...(endpoints.length > 0 && { endpoints }),
       ...(denials.length > 0 && { denials }),
+      ...(values.length > 0 && { values }),
     };
     this.startMs = clock.now();
     this.startedAt = at;
-    if (series.length + endpoints.length > 0) this.hand(facts);
+    if (series.length + endpoints.length + values.length > 0) this.hand(facts);
   }
 
   read(): AsyncIterable<SampleFacts> {

@@ -11,6 +11,7 @@ import { count } from './observation.ts';
 import type { AnalysisState, ArmSums } from './state.ts';
 import { closePools } from './strata.ts';
 import { believedTime } from './time.ts';
+import { addValues, closeValuePools } from './values.ts';
 import { admit } from './watermark.ts';
 
 export { type BaselineState, learnBaseline, readBaselineState } from './baseline.ts';
@@ -72,7 +73,9 @@ export const observe = (state: AnalysisState, sample: Sample): AnalysisState => 
   );
   if (series.length === 0) return state;
   const watermarks = admit(state.watermarks, sample);
-  return watermarks ? count({ ...state, watermarks }, series, atMs) : state;
+  if (!watermarks) return state;
+  const counted = count({ ...state, watermarks }, series, atMs);
+  return { ...counted, ...addValues(counted, sample.values ?? []) };
 };
 
 /** The verdict at this moment. The state it returns remembers when telemetry was last heard, by control's own clock. */
@@ -84,6 +87,7 @@ export const judge = (
   const next: AnalysisState = {
     ...state,
     ...closePools(state, facts.nowMs, facts.weight),
+    ...closeValuePools(state, facts.nowMs, facts.weight),
     weight: facts.weight,
     clockMs: Math.max(state.clockMs, facts.nowMs),
     ...(state.trafficMs === undefined && facts.step > 0 ? { trafficMs: facts.startedMs } : {}),

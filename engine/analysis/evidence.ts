@@ -23,6 +23,7 @@ import {
   type Sums,
   type TestSums,
 } from './state.ts';
+import { valueEvidence } from './values.ts';
 
 /** All in natural logarithms. */
 export interface Weighed {
@@ -41,12 +42,17 @@ interface MetricEvidence {
 }
 
 export const weigh = (state: AnalysisState): Weighed => {
-  const metrics = weights(state).map(([metric, weight]) => ({
-    metric,
-    weight,
-    rollback: rollbackEvidence(state, metric),
-    promote: promotionEvidence(state, metric),
-  }));
+  const values = valueEvidence(state);
+  const rest = values.length === 0 ? 1 : 1 - valuesShare;
+  const metrics: readonly MetricEvidence[] = [
+    ...weights(state).map(([metric, weight]) => ({
+      metric,
+      weight: weight * rest,
+      rollback: rollbackEvidence(state, metric),
+      promote: promotionEvidence(state, metric),
+    })),
+    ...values.map((one) => ({ ...one, weight: valuesShare / values.length })),
+  ];
   const rollback = logSum(metrics.map((one) => Math.log(one.weight) + one.rollback));
   const threshold = Math.log(1 / state.plan.analysis.alpha);
   return {
@@ -59,6 +65,9 @@ export const weigh = (state: AnalysisState): Weighed => {
       .map(({ metric }) => metric),
   };
 };
+
+/** Of metrics that answers carry, where there are any. */
+const valuesShare = 0.25;
 
 /** Fixed before the evidence comes in: they may depend on what was known beforehand and on order of appearance only. */
 const weights = (state: AnalysisState): readonly (readonly [string, number])[] => {

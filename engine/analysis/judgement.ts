@@ -8,6 +8,8 @@ import { growthPerRequest, isHopeless } from './futility.ts';
 import { quantile } from './histogram.ts';
 import { type Finding, readingsFinding } from './readings.ts';
 import { type AnalysisState, type ArmSums, spanMs } from './state.ts';
+import { valueFinding } from './value-finding.ts';
+import { isValue } from './values.ts';
 import { explain } from './words.ts';
 
 export const decide = (state: AnalysisState, facts: JudgeFacts): Verdict => {
@@ -20,7 +22,8 @@ export const decide = (state: AnalysisState, facts: JudgeFacts): Verdict => {
   const proven = weighed.promote >= promoteAt;
   const soaked = facts.step > 0 && facts.nowMs - facts.startedMs >= minSoakMs;
   const trusted = !unhealthy && weighed.rollback < Math.log(suspicionAt);
-  const readings = readingsFinding(state, facts.nowMs, facts.step > 0);
+  const asked = readingsFinding(state, facts.nowMs, facts.step > 0);
+  const readings = valueFinding(state, weighed.metrics, asked, facts.step > 0);
   const lacks = !proven || readings.waits !== undefined;
   const futile = !silent && facts.step > 0 && lacks && isHopeless(state, facts, weighed);
   const outcome = ((): VerdictOutcome => {
@@ -103,7 +106,9 @@ const requestsNeeded = (
   let needed = 0;
   for (const { metric, promote } of metrics) {
     if (promote === undefined || promote >= goal) continue;
-    const perRequest = growth(metric);
+    const perRequest = isValue(metric)
+      ? promote / Math.max(1, state.arms.canary.requests)
+      : growth(metric);
     if (perRequest === undefined || perRequest <= 0) return undefined;
     needed = Math.max(needed, (goal - promote) / perRequest);
   }

@@ -67,7 +67,9 @@ export const readingsFinding = (
   nowMs: number,
   hasTraffic: boolean,
 ): Finding => {
-  const plans = state.plan.analysis.metrics ?? [];
+  const plans = (state.plan.analysis.metrics ?? []).filter(
+    ({ source }) => source.type !== 'response',
+  );
   const judged = plans.map((plan) => judge(plan, state.readings?.[plan.name], nowMs));
   const words = (wanted: MetricFigure['outcome']): string | undefined => {
     const found = judged.find(({ outcome }) => outcome === wanted);

@@ -4,6 +4,7 @@ import type { RolloutPlan } from '../model/rollout-plan.ts';
 import type { Histogram } from '../model/telemetry.ts';
 import type { Counts } from './e-process.ts';
 import { edgeFor } from './histogram.ts';
+import type { Batch, MeanSums } from './means.ts';
 import type { Watermarks } from './watermark.ts';
 
 export interface AnalysisState {
@@ -41,6 +42,8 @@ export interface AnalysisState {
   readonly watermarks: Watermarks;
   /** By metric that others measure. */
   readonly readings?: Readonly<Record<string, MetricTally>>;
+  /** By metric that answers carry. */
+  readonly values?: Readonly<Record<string, ValueSums>>;
   /** Samples counted, how many of them by the last judgement, and control's time when it last saw the number grow. */
   readonly samples: number;
   readonly samplesJudged: number;
@@ -99,6 +102,22 @@ export interface MetricTally {
   readonly baselineValue?: number;
   /** Why there is no value, or why it is bad. */
   readonly problem?: string;
+}
+
+/** Of a metric that answers carry; values in units of its range. */
+export interface ValueSums {
+  readonly canary: Batch;
+  readonly baseline: Batch;
+  /** Values that were not believed. */
+  readonly refused: { readonly canary: number; readonly baseline: number };
+  /** By bound. */
+  readonly tests: Readonly<Partial<Record<'min' | 'max' | 'minRatio' | 'maxRatio', MeanSums>>>;
+  /** Windows too small to count by themselves. */
+  readonly pool?: { readonly canary: Batch; readonly baseline: Batch; readonly sinceMs: number };
+  /** The old version's last window, and its squared jumps from window to window. */
+  readonly last?: Batch;
+  readonly pairs: number;
+  readonly jumps: number;
 }
 
 export interface RecentSpan {

@@ -19,7 +19,7 @@ export const explain = (judged: Judged): string => {
   const numbers = `${rates(verdict)}; e-value ${short(evidence.rollback)} of ${short(evidence.rollbackAt)} for rollback, ${short(evidence.promote)} of ${short(evidence.promoteAt)} for promotion`;
   if (verdict.outcome === 'fail')
     return evidence.rollback >= evidence.rollbackAt
-      ? `worse than allowed in ${blame(weighed)}: ${numbers}`
+      ? `worse than allowed in ${blame(weighed, evidence.readings)}: ${numbers}`
       : `${readings.fails ?? 'a metric is bad'}: ${numbers}`;
   if (verdict.outcome === 'error')
     return state.samples === 0
@@ -46,8 +46,15 @@ const needed = ({ requestsNeeded }: Verdict['evidence']): string =>
     ? ''
     : `, about ${requestsNeeded} more canary request${requestsNeeded === 1 ? '' : 's'} needed`;
 
-const blame = ({ culprits, metrics }: Weighed): string => {
-  if (culprits.length > 0) return culprits.slice(0, 3).join(', ');
+const blame = (
+  { culprits, metrics }: Weighed,
+  readings: Verdict['evidence']['readings'] = [],
+): string => {
+  const named = (culprit: string): string => {
+    const reading = readings.find(({ metric }) => culprit === `value:${metric}`);
+    return reading ? `metric "${reading.metric}", ${reading.reason}` : culprit;
+  };
+  if (culprits.length > 0) return culprits.slice(0, 3).map(named).join(', ');
   const worst = [...metrics].sort(
     (a, b) => b.rollback + Math.log(b.weight) - a.rollback - Math.log(a.weight),
   );

@@ -30,6 +30,8 @@ export const landingOf = (drafts: Drafts, { groups }: Fleet): Landing => {
       .map(({ name }) => edgeScope(name));
     for (const id of [route.id, ...servicesNamed(route)]) landing.add(id, scopes);
   }
+  for (const { id, resource } of drafts.of('Rollout'))
+    landing.add(id, landing.of(`Service/${resource.metadata.namespace}/${resource.spec.service}`));
   const sidecars = new Places();
   for (const group of groups)
     for (const { id } of servicesOf(group, drafts.of('Service')))
@@ -110,7 +112,7 @@ export const checkFeatures = (
     if (
       notCompiled.has(feature) ||
       (!fetchesKeys && (feature === 'jwks-remote' || feature === 'oidc')) ||
-      draft.kind === 'Rollout'
+      feature.startsWith('rollout-')
     )
       return 'nothing enforces yet';
     const scopes = landing.of(draft.id);

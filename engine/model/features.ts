@@ -57,6 +57,7 @@ export const features = [
   'path-normalization',
   'trusted-proxies',
   'listener-limits',
+  'response-metrics',
   'rollout-canary',
   'rollout-blue-green',
   'rollout-ab',

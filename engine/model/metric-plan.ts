@@ -1,11 +1,12 @@
-// A metric beside the built-in ones: whom to ask, and which values are good.
+// A metric beside the built-in ones: whom to ask or where to read, and which values are good.
 export interface MetricPlan {
   readonly name: string;
   readonly source:
     | { readonly type: 'prometheus'; readonly url: string; readonly query: string }
     | { readonly type: 'http'; readonly url: string }
     /** Last part of the subject. */
-    | { readonly type: 'nats'; readonly subject: string };
+    | { readonly type: 'nats'; readonly subject: string }
+    | ({ readonly type: 'response' } & Omit<Measure, 'metric'>);
   readonly min?: number;
   readonly max?: number;
   /** Of the old version's value of the same metric. */
@@ -15,6 +16,19 @@ export interface MetricPlan {
   readonly timeoutMs: number;
   /** So many bad values in a row are borne; one more rolls back. */
   readonly failureLimit: number;
+}
+
+/** A number that the answers of a service carry. */
+export interface Measure {
+  readonly metric: string;
+  readonly part: 'header' | 'trailer';
+  /** Lower case. */
+  readonly name: string;
+  /** Smallest and largest value there is; others are not believed. */
+  readonly from: number;
+  readonly to: number;
+  /** Callers do not get to see it. */
+  readonly strip: boolean;
 }
 
 /** What came of asking once. A value that is absent could not be had; `problem` says why. */

@@ -8,6 +8,7 @@ import type {
   QuotaPlan,
 } from './access-plans.ts';
 import type { StandingDecision } from './decision.ts';
+import type { Measure } from './metric-plan.ts';
 import type { Origin } from './origin.ts';
 
 export type {
@@ -289,6 +290,8 @@ export interface Upstream {
   };
   /** Says who the caller is at the start of every connection; `tcp` only. */
   readonly proxyProtocol?: 'v1' | 'v2';
+  /** What to read from its answers; absent if nothing. */
+  readonly measures?: readonly Measure[];
 }
 
 export interface UpstreamEndpoint {

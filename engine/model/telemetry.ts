@@ -47,6 +47,21 @@ export interface Sample {
   readonly endpoints?: readonly EndpointSeries[];
   /** What policies refused, at most 64 entries; absent if nothing. The series count these requests too. */
   readonly denials?: readonly Denial[];
+  /** Numbers that answers carried, by metric of a Rollout; absent if none. */
+  readonly values?: readonly ValueSeries[];
+}
+
+export interface ValueSeries {
+  /** `namespace/service` */
+  readonly service: string;
+  readonly version: string;
+  readonly metric: string;
+  readonly count: number;
+  readonly sum: number;
+  /** Sum of the squares. */
+  readonly squares: number;
+  /** Answers whose value was no number, out of its range or there twice; absent if none. */
+  readonly refused?: number;
 }
 
 export interface Denial {

@@ -110,6 +110,20 @@ const sample = Compile(
         { maxItems: 64 },
       ),
     ),
+    values: Type.Optional(
+      Type.Array(
+        Type.Object({
+          service: text(512),
+          version: text(253),
+          metric: name(),
+          count: count(),
+          sum: Type.Number(),
+          squares: figure(),
+          refused: Type.Optional(count()),
+        }),
+        { maxItems: 1000 },
+      ),
+    ),
   }),
 );
 

@@ -40,6 +40,8 @@ export class RolloutMetrics {
       if (run.broken !== undefined || !analysis || !isActive(machine)) continue;
       if (machine.context.step === 0) continue;
       for (const plan of analysis.plan.analysis.metrics ?? []) {
+        // Comes with telemetry.
+        if (plan.source.type === 'response') continue;
         const key = `${run.id} ${analysis.canary} ${plan.name}`;
         named.add(key);
         if ((this.#dueMs.get(key) ?? 0) > nowMs) continue;
@@ -91,6 +93,7 @@ export class RolloutMetrics {
       const answer = await bus.request(subjects.metric(source.subject), question, timeoutMs);
       return numberIn(decodeJson(answer, 'the answer'));
     }
+    if (source.type === 'response') return undefined;
     if (!web) throw new Error('this control asks nobody');
     const url =
       source.type === 'prometheus'

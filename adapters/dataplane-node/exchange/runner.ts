@@ -10,6 +10,7 @@ import type { ActiveView, PlaneContext } from './context.ts';
 import { informationalHead, localReply, switchingHead, trailerLines } from './downstream-head.ts';
 import { FAILURES, type TryFailure } from './failures.ts';
 import { GrpcCall } from './grpc.ts';
+import { measureHead, measureTrailers } from './measure.ts';
 import { Mirror, mayMirror } from './mirror.ts';
 import { type Concluded, recordExchange } from './record.ts';
 import { MAX_KEPT_BYTES } from './request-body.ts';
@@ -198,6 +199,7 @@ export class ExchangeRunner extends Tries implements RequestSink, Concluded {
     this.endTry();
     const { response } = this;
     if (!response || this.phase === Phase.Done) return;
+    measureTrailers(this, this.forward?.upstream, trailers);
     try {
       response.end(trailers);
       this.finish(response.endsByClose);
@@ -217,6 +219,7 @@ export class ExchangeRunner extends Tries implements RequestSink, Concluded {
     this.status = 101;
     this.routeDueAt = this.tryDueAt = NEVER;
     this.progressAt = this.context.deadlines.now;
+    if (this.forward) measureHead(this, this.forward.upstream, head);
     this.view.pipeline.respond(exchange, head);
     downstream.writeHead(switchingHead(head, exchange));
     if (end > start) this.onResponseBytes(bytes, start, end);
@@ -257,6 +260,7 @@ export class ExchangeRunner extends Tries implements RequestSink, Concluded {
     const { forward } = this;
     if (!forward) return;
     this.status = head.status;
+    measureHead(this, forward.upstream, head);
     this.response = new ResponseWriter(this.downstream, this.view.pipeline, forward, head);
     try {
       this.response.start();

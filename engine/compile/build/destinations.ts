@@ -1,8 +1,10 @@
 // What routes forward to, with the standing decisions about it. Made once per compile and shared by all scopes.
 import type { StandingDecision } from '../../model/decision.ts';
+import type { Rollout } from '../../model/resource.ts';
 import type { Split, Upstream } from '../../model/snapshot.ts';
 import type { Workload } from '../../model/telemetry.ts';
 import type { Draft } from '../findings.ts';
+import { measuresOf } from './rollout-metrics.ts';
 import { serviceKey, splitOf, upstreamKey, upstreamsOf, type WaysAround } from './services.ts';
 
 export interface Destination {
@@ -17,7 +19,7 @@ export interface Destination {
 export interface DestinationInput {
   readonly workloads: readonly Workload[];
   /** By `namespace/service`. */
-  readonly waysAround: ReadonlyMap<string, WaysAround>;
+  readonly waysAround: ReadonlyMap<string, WaysAround & Pick<Rollout['spec'], 'metrics'>>;
   readonly decisions: ReadonlyMap<string, StandingDecision>;
 }
 
@@ -26,11 +28,15 @@ export const destinationOf = (
   { workloads, waysAround, decisions }: DestinationInput,
 ): Destination => {
   const key = serviceKey(service.resource);
-  const upstreams = upstreamsOf(service.resource, workloads);
+  const rollout = waysAround.get(key);
+  const measures = measuresOf(rollout?.metrics);
+  const upstreams = upstreamsOf(service.resource, workloads).map((upstream) =>
+    measures.length === 0 ? upstream : { ...upstream, measures },
+  );
   const hasVersions = service.resource.spec.versions.length > 0;
   const body = decisions.get(`split:${key}`)?.body;
   const decided = body?.type === 'split' ? body : undefined;
-  const split = hasVersions ? splitOf(service.resource, decided, waysAround.get(key)) : undefined;
+  const split = hasVersions ? splitOf(service.resource, decided, rollout) : undefined;
   const served = new Set(
     upstreams.filter(({ endpoints }) => endpoints.length > 0).map(({ version }) => version),
   );

@@ -11,6 +11,7 @@ import type {
   Heartbeat,
   Sample,
   Series,
+  ValueSeries,
   Workload,
 } from '#engine/model/telemetry.ts';
 import type { Broker } from '#engine/ports/bus.ts';
@@ -98,7 +99,11 @@ export class FakeAgent {
     broker.bus.publish(this.#subjects.alive(agent), encode(beat));
   }
 
-  sample(series: readonly Series[], endpoints?: readonly EndpointSeries[]): void {
+  sample(
+    series: readonly Series[],
+    endpoints?: readonly EndpointSeries[],
+    values?: readonly ValueSeries[],
+  ): void {
     const { broker, agent, scope, now } = this.#options;
     this.#sequence += 1;
     const sample: Sample = {
@@ -114,6 +119,7 @@ export class FakeAgent {
       revision: this.#state.active?.revision ?? 0,
       series,
       ...(endpoints && { endpoints }),
+      ...(values && { values }),
     };
     broker.bus.publish(this.#subjects.sample(scope, agent), encode(sample));
   }

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import type { ValueSeries } from '#engine/model/telemetry.ts';
 import type { WebRequest } from '#engine/ports/web.ts';
 import { type FakeWeb, fakeWeb } from '#test/support/fake-web.ts';
 import { all, bibby, rollout } from './documents.ts';
@@ -8,12 +9,19 @@ import { catalog, World } from './world.ts';
 const SERVICE = 'bibby/catalog-service';
 let world: World;
 let edge: FakeAgent;
-afterEach(() => world.stop());
+afterEach(() => {
+  worth = {};
+  return world.stop();
+});
+
+/** What an order is worth by version, if answers say it. */
+let worth: Readonly<Record<string, number>> = {};
 
 const traffic = () => {
   const canary = Math.round((400 * (edge.weight(SERVICE, 'v1.1') ?? 0)) / 10_000);
+  const arms = [['v1.0', 400 - canary] as const, ['v1.1', canary] as const];
   edge.sample(
-    [['v1.0', 400 - canary] as const, ['v1.1', canary] as const].map(([version, requests]) => ({
+    arms.map(([version, requests]) => ({
       rule: 'bibby/catalog/0',
       service: SERVICE,
       version,
@@ -27,8 +35,23 @@ const traffic = () => {
       responseBytes: 0,
       retries: 0,
     })),
+    undefined,
+    arms.flatMap(([version, count]) => {
+      const each = worth[version];
+      return each === undefined || count === 0 ? [] : [valuesOf(version, count, each)];
+    }),
   );
 };
+
+/** Half of the orders are half as large again, half are half as large. */
+const valuesOf = (version: string, count: number, each: number): ValueSeries => ({
+  service: SERVICE,
+  version,
+  metric: 'orders',
+  count,
+  sum: count * each,
+  squares: count * 1.25 * each ** 2,
+});
 
 const ship = async (metrics: string, web?: FakeWeb): Promise<void> => {
   world = new World();
@@ -161,5 +184,55 @@ describe('a metric of a rollout', () => {
     await untilState('failed');
     expect((await world.rollout()).reason).toMatch(/^metric "loans" is 6, above its max 5/);
     served.close();
+  });
+});
+
+const orders = `  metrics:
+    - name: orders
+      response: { header: X-Order-Value, from: 0, to: 500, strip: true }
+      minRatio: 0.9
+`;
+
+describe('a metric that answers carry', () => {
+  it('is asked of the data planes in the snapshot', async () => {
+    await ship(orders);
+    expect(edge.snapshot?.upstreams[`${SERVICE}@v1.1`]?.measures).toEqual([
+      {
+        metric: 'orders',
+        part: 'header',
+        name: 'x-order-value',
+        from: 0,
+        to: 500,
+        strip: true,
+      },
+    ]);
+  });
+
+  it('takes a version back that earns less, and names it', async () => {
+    worth = { 'v1.0': 50, 'v1.1': 30 };
+    await ship(orders);
+    await untilState('failed');
+    expect((await world.rollout()).reason).toMatch(
+      /^worse than allowed in metric "orders", mean 30 of \d+ values against 50 of v1.0/,
+    );
+    expect(edge.weight(SERVICE, 'v1.1')).toBe(0);
+  });
+
+  it('promotes one that earns as much', async () => {
+    worth = { 'v1.0': 50, 'v1.1': 50 };
+    await ship(orders);
+    await untilState('succeeded', 300);
+    expect((await world.rollout()).evidence?.readings).toMatchObject([
+      { metric: 'orders', value: 50, baseline: 50, outcome: 'good' },
+    ]);
+  });
+
+  it('holds a version whose answers do not carry it', async () => {
+    worth = { 'v1.0': 50 };
+    await ship(orders);
+    await world.seconds(40, traffic);
+    const { state, weight, reason } = await world.rollout();
+    expect({ state, weight }).toEqual({ state: 'progressing', weight: 10 });
+    expect(reason).toContain('no answer of v1.1 has carried one');
   });
 });
