@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { Pipeline } from '#engine/pipeline/exchange.ts';
 import type { StreamReader } from '../byte-stream.ts';
 import { Deadline } from '../deadlines.ts';
+import { enterRead, leaveRead } from '../event-rounds.ts';
 import type { PlaneContext } from '../exchange/context.ts';
 import { ExchangeRunner } from '../exchange/runner.ts';
 import { BodyReader } from '../http1/body-reader.ts';
@@ -71,11 +72,13 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
   // What the socket says.
 
   onBytes(bytes: Buffer, length: number): void {
+    enterRead();
     if (this.pending.isEmpty) this.process(bytes, 0, length);
     else {
       this.pending.append(bytes, 0, length);
       this.processPending();
     }
+    leaveRead();
   }
 
   onDrain(): void {
@@ -101,6 +104,7 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
   }
 
   onDefect(error: unknown): void {
+    leaveRead();
     this.context.log('connection failed', error);
     this.destroy();
   }

@@ -10,6 +10,7 @@ import type { Pipeline } from '#engine/pipeline/exchange.ts';
 import { Deadline } from '../deadlines.ts';
 import type { CallerConnection, ConnectionHome } from '../downstream/connection-home.ts';
 import type { PeerFacts } from '../downstream/request-view.ts';
+import { enterRead, leaveRead } from '../event-rounds.ts';
 import type { PlaneContext } from '../exchange/context.ts';
 import { CallerStream, type StreamHome } from './caller-stream.ts';
 import type { FieldList } from './head-text.ts';
@@ -87,12 +88,15 @@ export class CallerSession extends Deadline implements CallerConnection, StreamH
     this.streams.add(one);
     this.context.deadlines.arm(this, Number.POSITIVE_INFINITY);
     this.served++;
+    // Streams begin right behind the read that brought them.
+    enterRead();
     try {
       one.start(list);
     } catch (error) {
       this.context.log('stream failed', error);
       stream.destroy();
     }
+    leaveRead();
     const most = this.home.plan.first.limits.maxRequestsPerConnection;
     if (most > 0 && this.served >= most) this.drain();
   }

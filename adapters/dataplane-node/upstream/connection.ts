@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { connectStream, type StreamReader } from '../byte-stream.ts';
 import { Deadline } from '../deadlines.ts';
+import { enterRead, leaveRead, precedes, roundOfWrite } from '../event-rounds.ts';
 import { BodyReader } from '../http1/body-reader.ts';
 import { ResponseHead } from '../http1/response-head.ts';
 import { SocketWriter } from '../socket-writer.ts';
@@ -47,6 +48,8 @@ export class UpstreamConnection extends Deadline implements StreamReader, Client
   private pendingHead = '';
   private requestDone = true;
   private receivedAny = false;
+  /** Of the event loop, in which the request was written. */
+  private round = 0;
   private informational = 0;
   private discarding = 0;
   private failure: UpstreamFailure | undefined;
@@ -87,6 +90,7 @@ export class UpstreamConnection extends Deadline implements StreamReader, Client
     this.state = State.Head;
     this.requestDone = false;
     this.receivedAny = false;
+    this.round = reused ? roundOfWrite() : 0;
     this.informational = 0;
     this.discarding = 0;
     client.onConnected(this, reused);
@@ -166,10 +170,16 @@ export class UpstreamConnection extends Deadline implements StreamReader, Client
       this.close();
       return;
     }
+    if (!this.receivedAny && precedes(this.round)) {
+      this.close();
+      return;
+    }
     this.receivedAny = true;
+    enterRead();
     const at = this.state === State.Head ? this.readHead(bytes, length) : 0;
     if (this.state === State.Body) this.readBody(bytes, at, length);
     this.client?.onResponsePause();
+    leaveRead();
   }
 
   onDrain(): void {
@@ -189,6 +199,7 @@ export class UpstreamConnection extends Deadline implements StreamReader, Client
   }
 
   onDefect(error: unknown): void {
+    leaveRead();
     this.owner.log('upstream connection failed', error);
     this.fail('protocol');
   }

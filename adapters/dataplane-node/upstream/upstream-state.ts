@@ -16,6 +16,7 @@ import type { FleetWords } from './fleet-words.ts';
 import { HealthChecker } from './health-check.ts';
 import { isFailure, type Outcome, OutlierDetector } from './outlier.ts';
 import { Probes } from './probes.ts';
+import { Resting } from './resting.ts';
 import { RetryBudget } from './retry-budget.ts';
 
 /** A client of the pool. `endpoint` is set by `acquire`, and set anew when a waiting client gets another connection. */
@@ -52,6 +53,7 @@ export class UpstreamState implements ConnectionOwner {
   private readonly health: HealthChecker;
   private readonly probes = new Probes();
   private readonly waiting: PoolClient[] = [];
+  private readonly resting = new Resting(this);
   private readonly sessions = new SessionPool(this);
   private tls: tls.ConnectionOptions | undefined;
   /** Connections made under an older identity are not used again. */
@@ -133,7 +135,7 @@ export class UpstreamState implements ConnectionOwner {
       this.open(client, endpoint);
       return 'started';
     }
-    if (this.waiting.length >= pool.maxPendingRequests) return 'overflow';
+    if (this.waiting.length >= pool.maxPendingRequests + this.resting.size) return 'overflow';
     this.begin(client, endpoint);
     this.waiting.push(client);
     return 'started';
@@ -235,6 +237,14 @@ export class UpstreamState implements ConnectionOwner {
   }
 
   onReusable(connection: UpstreamConnection): void {
+    this.resting.add(connection);
+  }
+
+  get hasWaiting(): boolean {
+    return this.waiting.length > 0;
+  }
+
+  onRested(connection: UpstreamConnection): void {
     const { endpoint } = connection;
     const isCurrent = connection.generation === this.generation && endpoint.isListed;
     if (!isCurrent || this.isRetired) {
@@ -264,6 +274,7 @@ export class UpstreamState implements ConnectionOwner {
   onClosed(connection: UpstreamConnection): void {
     this.connections--;
     this.deps.deadlines.disarm(connection);
+    if (this.resting.size > 0) this.resting.forget(connection);
     const { idle } = connection.endpoint;
     const place = idle.indexOf(connection);
     if (place >= 0) idle.splice(place, 1);
