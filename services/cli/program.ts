@@ -11,6 +11,7 @@ import { devCommand } from './commands/dev.ts';
 import { eventsCommand } from './commands/events.ts';
 import { explainCommand } from './commands/explain.ts';
 import { deleteCommand, getCommand, historyCommand, rollbackCommand } from './commands/policy.ts';
+import { policyCanaryCommand } from './commands/policy-canary.ts';
 import { revokeCommand } from './commands/revoke.ts';
 import { rolloutCommand } from './commands/rollout.ts';
 import { statusCommand } from './commands/status.ts';
@@ -70,6 +71,7 @@ const build = (program: Command, session: Session): void => {
     rollbackCommand(session),
     statusCommand(session),
     rolloutCommand(session),
+    policyCanaryCommand(session),
     breakersCommand(session),
     revokeCommand(session),
     explainCommand(session),

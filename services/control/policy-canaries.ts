@@ -286,9 +286,12 @@ export class PolicyCanaries {
     try {
       await commitChanges(this.#deps, wanted, []);
     } catch (error) {
-      if (error instanceof EngineError && error.code === 'ERR_LOG_CONFLICT')
-        return policy.catchUp();
+      const code = error instanceof EngineError ? error.code : undefined;
+      if (code === 'ERR_LOG_CONFLICT') return policy.catchUp();
       onError(PREFIX, error);
+      if (!(error instanceof EngineError) || code !== 'ERR_MESSAGE_TOO_LARGE') return;
+      const why = `it cannot be committed: ${error.message}`;
+      await this.#advance({ type: 'unfit', why, nowMs: this.#deps.time.now() });
     }
   }
 

@@ -9,6 +9,9 @@ import type {
   WaitFor,
 } from '#engine/model/api.ts';
 import type { Diagnostic } from '#engine/model/diagnostic.ts';
+import type { CanaryOptions } from '#engine/model/policy-canary.ts';
+import { showCanary } from '../canary-view.ts';
+import { waitForCanary } from '../canary-wait.ts';
 import { ApiError } from '../client.ts';
 import { readDocuments } from '../documents.ts';
 import { CliError, exitCodes } from '../exit.ts';
@@ -31,6 +34,8 @@ interface ApplyOptions extends WaitOptions {
   readonly dryRun?: true;
   readonly message?: string;
   readonly allOrNothing?: true;
+  readonly canary?: string | true;
+  readonly maxDuration: string;
 }
 
 const fileOption = [
@@ -46,26 +51,55 @@ export const applyCommand = (session: Session): Command =>
       .requiredOption(...fileOption, collect)
       .option('--dry-run', 'compile and show what would change, and change nothing')
       .option('-m, --message <text>', 'why, for the history')
-      .option('--all-or-nothing', 'refuse everything when any document has an error'),
+      .option('--all-or-nothing', 'refuse everything when any document has an error')
+      .option(
+        '--canary [N%|N]',
+        'some agents of each scope try it first (10%, at least one); --wait then waits until it is decided',
+      )
+      .option('--max-duration <duration>', 'a canary not decided by then is taken back', '10m'),
   )
     .addHelpText(
       'after',
       examples(
         ['weir apply -f policies/', 'all YAML files below the folder'],
         ['weir apply -f route.yaml --wait 95% -m "new route"', 'and wait for the fleet'],
+        ['weir apply -f policies/ --canary=20% --wait', 'a fifth of the agents first, then all'],
         ['cat route.yaml | weir apply -f - --dry-run', 'look before you leap'],
       ),
     )
-    .action(async (options: ApplyOptions) => {
+    .action(async (options: ApplyOptions, command: Command) => {
       const request: ApplyRequest = {
         documents: await readDocuments(options.file, session.world),
         ...(options.message === undefined ? {} : { message: options.message }),
         ...(options.dryRun ? { dryRun: true } : {}),
         ...(options.allOrNothing ? { allOrNothing: true } : {}),
-        ...waitRequest(options),
       };
-      await commit(session, 'policy.apply', request);
+      if (options.canary === undefined || options.dryRun) {
+        await commit(session, 'policy.apply', { ...request, ...waitRequest(options) });
+        return;
+      }
+      const canary = canaryRequest(options.canary, options.maxDuration);
+      const answer = await commit(session, 'policy.apply', { ...request, canary });
+      if (!answer.canary || options.wait === undefined) return;
+      // Unless told otherwise, for as long as it can take.
+      const isTold = command.getOptionValueSource('timeout') !== 'default';
+      const timeoutMs = isTold ? parseMs(options.timeout) : canary.maxDurationMs + 60_000;
+      await waitForCanary(session, session.client(), answer.canary, timeoutMs);
     });
+
+const canaryRequest = (share: string | true, maxDuration: string): CanaryOptions => {
+  const maxDurationMs = parseMs(maxDuration);
+  const [, number, percent] =
+    /^([0-9]+(?:\.[0-9]+)?)(%?)$/.exec(share === true ? '10%' : share) ?? [];
+  const value = Number(number);
+  if (percent === '%' && value > 0 && value <= 100) return { percent: value, maxDurationMs };
+  if (percent === '' && Number.isSafeInteger(value) && value > 0)
+    return { count: value, maxDurationMs };
+  throw new CliError(
+    exitCodes.usage,
+    `--canary takes a percentage or a number of agents, not "${String(share)}".`,
+  );
+};
 
 export const diffCommand = (session: Session): Command =>
   new Command('diff')
@@ -84,7 +118,7 @@ export const commit = async (
   session: Session,
   operation: Change,
   request: ApplyRequest | DeleteRequest | RollbackRequest,
-): Promise<void> => {
+): Promise<ApplyAnswer> => {
   const timeoutMs = 30_000 + (request.wait?.timeoutMs ?? 0);
   const answer = await session
     .client()
@@ -96,6 +130,7 @@ export const commit = async (
   session.print(answer, () => describe(answer, operation, session));
   if (session.format() === 'table') session.diagnostics(answer.diagnostics);
   judge(answer);
+  return answer;
 };
 
 export const waitRequest = (options: WaitOptions): { wait?: WaitFor } => {
@@ -114,7 +149,8 @@ const diagnosticsIn = (details: unknown): readonly Diagnostic[] => {
   return Array.isArray(list) ? (list as Diagnostic[]) : [];
 };
 
-const describe = (answer: ApplyAnswer, operation: Change, { colors }: Session): string => {
+const describe = (answer: ApplyAnswer, operation: Change, session: Session): string => {
+  const { colors } = session;
   const isDiff = operation === 'policy.diff';
   const paint = { created: colors.green, updated: colors.yellow, deleted: colors.red };
   const lines = answer.changes.flatMap(({ id, change, diff }) => {
@@ -127,7 +163,8 @@ const describe = (answer: ApplyAnswer, operation: Change, { colors }: Session): 
   const refused = answer.quarantined.map((id) => `${colors.red('refused')}    ${id}`);
   const state = `revision ${answer.revision}${answer.dryRun || isDiff ? ' (nothing was changed)' : ''}`;
   const wait = answer.wait ? [describeWait(answer.wait)] : [];
-  return `${[...lines, ...refused, state, ...wait].join('\n')}\n`;
+  const text = `${[...lines, ...refused, state, ...wait].join('\n')}\n`;
+  return answer.canary ? text + showCanary(answer.canary, session) : text;
 };
 
 const describeWait = ({ reached, applied, agents, slowestMs, missing }: WaitAnswer): string => {

@@ -1,6 +1,7 @@
 // docs/machines.md, as it must be. `node test/engine/machines/diagrams.ts` writes it.
 import { writeFileSync } from 'node:fs';
 import { breakerMachine } from '#engine/machines/breaker.ts';
+import { policyCanaryMachine } from '#engine/machines/policy-canary.ts';
 import { retryBrakeMachine } from '#engine/machines/retry-brake.ts';
 import { rolloutMachine } from '#engine/machines/rollout.ts';
 import { mermaid } from './diagram.ts';
@@ -54,6 +55,20 @@ ${picture(mermaid(breakerMachine))}
 * Open lasts 30 s, twice as long after every failed probe, 300 s at most. Then one agent is elected to probe; three
   successes in a row close it, one failure opens it again (the next time another agent begins), and a prober that is lost or
   measures nothing for 10 s is replaced. The times are those of the Service's \`outlierDetection\`.
+
+## Policy canary
+
+How a policy revision earns the whole fleet; [rollouts.md](rollouts.md#policy-revisions) says who tries it and how it is judged.
+
+${picture(mermaid(policyCanaryMachine))}
+
+| state | the cohort has | the rest has | what it waits for |
+|---|---|---|---|
+| spreading | the revision, as soon as it arrives | the last commit | every agent of the cohort (at most 30 s) |
+| watching | the revision | the last commit | evidence, until the deadline |
+| promoting | the revision | the last commit | the commit; control tries again every second |
+| promoted | the commit | the commit | |
+| reverted, inconclusive, aborted | the last commit again | the last commit | |
 
 ## Retry brake
 

@@ -45,6 +45,7 @@ describe('the command line', () => {
     'rollback',
     'status',
     'rollout',
+    'policy-canary',
     'breakers',
     'revoke',
     'explain',
