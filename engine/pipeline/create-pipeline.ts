@@ -23,7 +23,14 @@ import type {
   ResponseView,
 } from './exchange.ts';
 import { LiveExchange } from './live-exchange.ts';
-import { isPreflight, notFound, redirect, reply, unavailable } from './local-replies.ts';
+import {
+  isPreflight,
+  notFound,
+  redirect,
+  reply,
+  revokedPeer,
+  unavailable,
+} from './local-replies.ts';
 import type { ForwardPlan, RulePlan } from './rule-plan.ts';
 import { withQuery } from './target.ts';
 
@@ -68,16 +75,28 @@ export class WeirPipeline implements Pipeline {
   isRevoked(exchange: Exchange): boolean {
     if (!(exchange instanceof LiveExchange) || this.revocations.size === 0) return false;
     const nowMs = this.compiled.deps.clock.now();
-    return exchange.credentials.some(
-      (credential) => this.revocations.find(credential, nowMs) !== undefined,
+    const { credentials, request } = exchange;
+    return (
+      credentials.some((each) => this.revocations.find(each, nowMs) !== undefined) ||
+      (request.peerPrincipal !== undefined &&
+        this.revocationOf(request.peerPrincipal) !== undefined)
     );
+  }
+
+  revocationOf(principal: string): string | undefined {
+    if (this.revocations.size === 0) return undefined;
+    return this.revocations.find({ subject: principal }, this.compiled.deps.clock.now());
   }
 
   handle(request: RequestView, requestId: string): Outcome | Promise<Outcome> {
     const plan = this.match(request);
     if (plan === undefined) return notFound(request);
     const exchange = new LiveExchange(request, requestId, plan, this.revocations);
-    return this.#run(exchange, 0);
+    const { peerPrincipal } = request;
+    const revocation = peerPrincipal === undefined ? undefined : this.revocationOf(peerPrincipal);
+    if (revocation === undefined) return this.#run(exchange, 0);
+    exchange.notes = { policy: revocation };
+    return this.#reply(exchange, revokedPeer);
   }
 
   match(request: RequestView): RulePlan | undefined {

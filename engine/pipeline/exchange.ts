@@ -120,6 +120,8 @@ export interface Pipeline {
    * after an activation; those of the old pipeline are known to the new one.
    */
   isRevoked?(exchange: Exchange): boolean;
+  /** The decision that shuts out everybody with a certificate of this name, or undefined. */
+  revocationOf?(principal: string): string | undefined;
   /** Steps 5 to 13 of the request's way. Synchronous unless a filter must wait. */
   handle(request: RequestView, requestId: string): Outcome | Promise<Outcome>;
   /**

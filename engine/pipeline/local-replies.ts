@@ -22,6 +22,15 @@ export const unavailable = (reason: string): Respond => ({
   headers: [],
 });
 
+export const revokedPeer: Respond = {
+  type: 'respond',
+  status: 403,
+  error: 'Forbidden',
+  reason: 'the certificate of the connection was revoked',
+  flag: 'UAEX',
+  headers: [],
+};
+
 export const reply = (action: Extract<Action, { type: 'respond' }>): Respond => ({
   type: 'respond',
   status: action.status,

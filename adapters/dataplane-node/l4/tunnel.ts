@@ -1,6 +1,7 @@
 // One connection whose bytes are nobody's business: chooses an endpoint, connects, and carries both ways until both sides are done.
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
+import type { Pipeline } from '#engine/pipeline/exchange.ts';
 import { connectStream, type StreamReader } from '../byte-stream.ts';
 import { Deadline } from '../deadlines.ts';
 import type { CallerConnection } from '../downstream/connection-home.ts';
@@ -61,9 +62,10 @@ export class Tunnel extends Deadline implements StreamReader, CallerConnection, 
   }
 
   start(): void {
+    const revocation = this.revocationIn(this.view.pipeline);
     const { isLetIn, notes } = this.view.admission(this.entry);
-    this.notes = notes;
-    if (!isLetIn) {
+    this.notes = revocation === undefined ? notes : { policy: revocation };
+    if (!isLetIn || revocation !== undefined) {
       this.refuse('UAEX', 403);
       return;
     }
@@ -115,10 +117,17 @@ export class Tunnel extends Deadline implements StreamReader, CallerConnection, 
   /** What is under way here is the whole connection. */
   drain(): void {}
 
-  cutRevoked(): void {}
+  cutRevoked(pipeline: Pipeline): void {
+    if (this.revocationIn(pipeline) !== undefined) this.destroy();
+  }
 
   destroy(): void {
     this.breakOff(this.isConnected ? '' : 'DC');
+  }
+
+  private revocationIn(pipeline: Pipeline): string | undefined {
+    const { principal } = this.entry;
+    return principal === undefined ? undefined : pipeline.revocationOf?.(principal);
   }
 
   private tryOnce(avoid: EndpointState | undefined): void {

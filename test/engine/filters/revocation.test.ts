@@ -131,6 +131,36 @@ describe('a revocation', () => {
     expect((await request(alice1)).type).toBe('forward');
   });
 
+  it('of an identity shuts out whoever shows its certificate, whatever else he shows', async () => {
+    const reader = 'spiffe://bibby/ns/default/sa/reader';
+    const request = serve({ rules: [rule({})] });
+    const asReader = { peerPrincipal: reader };
+    expect((await request(asReader)).type).toBe('forward');
+    request.decide(revoke(`sub:${reader}`));
+    const refused = answered(await request(asReader));
+    expect(refused).toMatchObject({
+      status: 403,
+      reason: 'the certificate of the connection was revoked',
+      exchange: { notes: { policy: `sub:${reader}` } },
+    });
+    expect((await request({ peerPrincipal: `${reader}2` })).type).toBe('forward');
+    expect((await request()).type).toBe('forward');
+  });
+
+  it('of an identity ends what its connections have open', async () => {
+    const deps = pipelineDeps();
+    const of = snapshot({ rules: [rule({})] });
+    const before = createPipeline(planeView(of), deps);
+    const peerPrincipal = 'spiffe://bibby/ns/default/sa/reader';
+    const { exchange } = await before.handle(requestView({ peerPrincipal }), 'r');
+    const decisions = [revoke(`sub:${peerPrincipal}`)];
+    const after = createPipeline(planeView(of, { decisions }), deps, before);
+    expect(exchange && before.isRevoked(exchange)).toBe(false);
+    expect(exchange && after.isRevoked(exchange)).toBe(true);
+    expect(before.revocationOf(peerPrincipal)).toBe(undefined);
+    expect(after.revocationOf(peerPrincipal)).toBe(`sub:${peerPrincipal}`);
+  });
+
   it('names the open exchanges of its victim, and only those', async () => {
     const deps = pipelineDeps();
     const of = snapshot(world());

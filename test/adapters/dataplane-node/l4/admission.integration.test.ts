@@ -26,7 +26,11 @@ beforeAll(() => {
 afterAll(() => certificates.close());
 afterEach(closeAll);
 
+/** Revocations as `weir revoke list` names them. */
+let revoked: readonly string[] = [];
+
 const start = async (changes: Partial<Listener>, plan: Partial<AuthorizationPlan>) => {
+  revoked = [];
   const server = await rawUpstream((socket, text) => {
     socket.write(`got ${text}`);
     return true;
@@ -48,12 +52,15 @@ const start = async (changes: Partial<Listener>, plan: Partial<AuthorizationPlan
   };
   const snapshot = { ...view.snapshot, authorizations: { 'bibby/queue': authorization } };
   const lines: AccessEntry[] = [];
+  const revocationOf = (principal: string) =>
+    revoked.find((target) => target === `sub:${principal}`);
   const running = await startPlane(
     { ...view, snapshot },
-    {},
+    { pipeline: { revocationOf } },
     { onAccess: (line) => lines.push(line) },
   );
-  return { ...running, server, lines };
+  const renew = () => running.plane.activate({ ...view, snapshot, position: 2 });
+  return { ...running, server, lines, renew };
 };
 
 it('whoever is denied is closed before the service hears of him, and it is told by which rule', async () => {
@@ -98,29 +105,64 @@ const greet = (port: number, options: tls.ConnectionOptions): Promise<string> =>
     socket.on('error', () => {});
     closing(() => void socket.destroy());
   });
+const servername = 'mq.bibby.com';
 const as = (name: string) => ({ cert: pem(`${name}.crt`), key: pem(`${name}.key`) });
 
+const decrypted = () => ({
+  protocol: 'TLS' as const,
+  tls: {
+    mode: 'Terminate' as const,
+    certificates: [{ certificate: pem('queue.crt'), key: pem('queue.key') }],
+    minVersion: '1.2' as const,
+    alpn: [],
+    clientCertificate: { mode: 'optional' as const, ca: pem('ca.crt') },
+  },
+});
+
 it('certificates and server names decide where TLS ends', async () => {
-  const decrypted = {
-    protocol: 'TLS' as const,
-    tls: {
-      mode: 'Terminate' as const,
-      certificates: [{ certificate: pem('queue.crt'), key: pem('queue.key') }],
-      minVersion: '1.2' as const,
-      alpn: [],
-      clientCertificate: { mode: 'optional' as const, ca: pem('ca.crt') },
-    },
-  };
   const rules = [
     {
       from: [{ principals: ['bibby/ns/default/sa/reader'] }],
       when: [{ key: 'connection.sni', notValues: ['back.bibby.com'] }],
     },
   ];
-  const { port } = await start(decrypted, { rules });
-  const servername = 'mq.bibby.com';
+  const { port } = await start(decrypted(), { rules });
   expect(await greet(port, { servername, ...as('reader') })).toBe('got hello');
   expect(await greet(port, { servername, ...as('writer') })).toBe('');
   expect(await greet(port, { servername })).toBe('');
   expect(await greet(port, { servername: 'back.bibby.com', ...as('reader') })).toBe('');
+});
+
+it('a revoked certificate opens no connection, and what it has open is cut', async () => {
+  const { port, lines, renew } = await start(decrypted(), { rules: [{}] });
+  const open = (name: string) => {
+    const socket = tls.connect({
+      host: '127.0.0.1',
+      port,
+      ca: pem('ca.crt'),
+      servername,
+      ...as(name),
+    });
+    const seen = { text: '', closed: false };
+    socket.on('data', (chunk) => (seen.text += String(chunk)));
+    socket.on('close', () => (seen.closed = true));
+    socket.on('error', () => {});
+    closing(() => void socket.destroy());
+    socket.write('hello');
+    return { socket, seen };
+  };
+  const reader = open('reader');
+  const writer = open('writer');
+  await vi.waitFor(() => expect(reader.seen.text + writer.seen.text).toHaveLength(18));
+  revoked = ['sub:spiffe://bibby/ns/default/sa/reader'];
+  await renew();
+  await vi.waitFor(() => expect(reader.seen.closed).toBe(true));
+  writer.socket.write('again');
+  await vi.waitFor(() => expect(writer.seen.text).toBe('got hellogot again'));
+  expect(await greet(port, { servername, ...as('reader') })).toBe('');
+  await vi.waitFor(() => expect(lines).toHaveLength(2));
+  expect(lines[1]).toMatchObject({
+    status: 403,
+    notes: { policy: 'sub:spiffe://bibby/ns/default/sa/reader' },
+  });
 });
