@@ -187,6 +187,8 @@ export interface AgentStatus
   extends Pick<Heartbeat, 'agent' | 'scope' | 'revision' | 'position' | 'version'> {
   readonly state: Heartbeat['state'] | 'lost';
   readonly ageMs: number;
+  /** How far the agent's clock is ahead of control's, and what its last heartbeat was under way. */
+  readonly clockAheadMs?: number;
   /** Same position as control's last message of the scope. */
   readonly current: boolean;
   readonly lastRejection?: Pick<Ack, 'outcome' | 'reason' | 'atMs'>;

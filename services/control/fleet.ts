@@ -155,9 +155,11 @@ export class Fleet {
     return true;
   }
 
+  /** `nowMs` is of the clock that beats were noted by; `clockMs` is what the wall says now. */
   statuses(
     nowMs: number,
     positionOf: (scope: Scope, agent: string) => number,
+    clockMs = nowMs,
   ): readonly AgentStatus[] {
     return [...this.#agents.values()]
       .map(
@@ -169,6 +171,7 @@ export class Fleet {
           version: beat.version,
           state: lost ? 'lost' : beat.state,
           ageMs: Math.max(0, Math.round(nowMs - seenMs)),
+          clockAheadMs: Math.round(beat.atMs - (clockMs - nowMs + seenMs)),
           current: position === positionOf(beat.scope, beat.agent),
           ...(lastRejection ? { lastRejection } : {}),
         }),

@@ -2,24 +2,28 @@
 import type { AgentStatus } from '#engine/model/api.ts';
 import type { Client } from '../client.ts';
 import { formatAge } from '../output.ts';
+import { checkCertificates } from './certificates.ts';
 import { type Finding, ok, skipped, warning, wrong } from './finding.ts';
 
 const STALE_MS = 5000;
+/** Tokens and windows tolerate less than a minute. */
+const CLOCK_MS = 5000;
 
-export const checkControl = async (client: Client): Promise<Finding[]> => {
+export const checkControl = async (client: Client, nowMs: number): Promise<Finding[]> => {
   try {
     const fleet = await client.call('fleet.status', {}, { timeoutMs: 5000 });
     return [
       ok('control', `${client.url}, leader ${fleet.leader.instance}, revision ${fleet.revision}`),
       checkAgents(fleet.agents),
-      ...(await checkPolicies(client)),
+      ...checkClocks(fleet.agents),
+      ...(await checkPolicies(client, nowMs)),
     ];
   } catch (error) {
     const { message, hint } = error as Error & { hint?: string };
     return [
       wrong('control', message, hint ?? 'Start it with `npm start`.'),
-      skipped('agents', 'control says'),
-      skipped('policies', 'control says'),
+      skipped('agents', 'control knows them'),
+      skipped('policies', 'control knows them'),
     ];
   }
 };
@@ -35,6 +39,20 @@ const checkAgents = (agents: readonly AgentStatus[]): Finding => {
   return wrong('agents', bad.join('; '), '`weir status` shows each; its own log says more.');
 };
 
+/** Only what is wrong is said. */
+const checkClocks = (agents: readonly AgentStatus[]): readonly Finding[] => {
+  const bad = agents
+    .filter(({ state }) => state === 'live')
+    .flatMap(({ agent, clockAheadMs = 0 }) => {
+      if (Math.abs(clockAheadMs) <= CLOCK_MS) return [];
+      const way = clockAheadMs > 0 ? 'ahead of' : 'behind';
+      return [`that of ${agent} is ${formatAge(Math.abs(clockAheadMs))} ${way} control's`];
+    });
+  return bad.length > 0
+    ? [wrong('clocks', bad.join('; '), 'Let NTP set the clock of every machine.')]
+    : [];
+};
+
 const problemOf = (agent: AgentStatus): string | undefined => {
   if (agent.state === 'lost') return `is lost since ${formatAge(agent.ageMs)}`;
   if (agent.state !== 'live') return `is ${agent.state}`;
@@ -44,7 +62,7 @@ const problemOf = (agent: AgentStatus): string | undefined => {
 };
 
 /** The policy set is compiled once more, dry, to hear what the compiler has to say about it. */
-const checkPolicies = async (client: Client): Promise<Finding[]> => {
+const checkPolicies = async (client: Client, nowMs: number): Promise<Finding[]> => {
   const { resources, revision } = await client.call('policy.get');
   const documents = resources.map(({ file, text }) => ({ file, text }));
   if (documents.length === 0)
@@ -55,7 +73,9 @@ const checkPolicies = async (client: Client): Promise<Finding[]> => {
     const report = severity === 'error' ? wrong : warning;
     return report('policies', `${place} ${code} ${message}`.trim(), hint);
   });
-  return found.length > 0
-    ? found
-    : [ok('policies', `${resources.length} resources at revision ${revision}, no diagnostics`)];
+  const sound = ok(
+    'policies',
+    `${resources.length} resources at revision ${revision}, no diagnostics`,
+  );
+  return [...(found.length > 0 ? found : [sound]), ...checkCertificates(resources, nowMs)];
 };

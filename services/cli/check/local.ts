@@ -35,6 +35,7 @@ export const checkCredentials = (home: string): Finding[] => {
     'tokens.json',
   ];
   const missing = secrets.filter((file) => !existsSync(join(home, file)));
+  const broken = secrets.filter((file) => !missing.includes(file) && isBroken(join(home, file)));
   const open = secrets.filter((file) => isOpen(join(home, file)));
   const hint = 'Run `npm start`: set-up makes what is missing and keeps what is there.';
   return [
@@ -42,6 +43,15 @@ export const checkCredentials = (home: string): Finding[] => {
     missing.length > 0
       ? wrong('credentials', `missing: ${missing.join(', ')}`, hint)
       : ok('credentials', `${secrets.length} files`),
+    ...(broken.length > 0
+      ? [
+          wrong(
+            'keys',
+            `not to be read: ${broken.join(', ')}`,
+            'Bring them back from a backup, or delete them and run `npm start`: it makes new ones.',
+          ),
+        ]
+      : []),
     open.length > 0
       ? wrong(
           'file modes',
@@ -56,6 +66,16 @@ const filesIn = (home: string, folder: string): string[] => {
   const path = join(home, folder);
   if (!existsSync(path)) return [folder];
   return readdirSync(path).map((name) => join(folder, name));
+};
+
+const isBroken = (path: string): boolean => {
+  try {
+    const text = readFileSync(path, 'utf8');
+    if (path.endsWith('.json')) JSON.parse(text);
+    return text.trim() === '';
+  } catch {
+    return true;
+  }
 };
 
 const isOpen = (path: string): boolean => {
@@ -90,4 +110,12 @@ export const busAddress = (
   }
 };
 
-export const noBus = skipped('bus', 'no server was ever started here');
+/** A server that ends takes its address away. */
+export const noBus = (home: string): Finding =>
+  existsSync(join(home, 'nats', 'server.conf'))
+    ? wrong(
+        'bus',
+        'the nats-server of this installation does not run',
+        'Start it with `npm start`, or set WEIR_NATS_URL to a running one.',
+      )
+    : skipped('bus', 'no server was ever started here');

@@ -52,7 +52,8 @@ export const checkPort = (port: number, host = '127.0.0.1'): Promise<Finding> =>
     const server = createServer();
     server.once('error', (error: NodeJS.ErrnoException) => {
       const why = error.code === 'EADDRINUSE' ? 'is taken by another program' : String(error.code);
-      const hint = 'Stop it, or choose another port (`npm start -- --port 8081`).';
+      const other = port === 8080 ? '`npm start -- --port 8081`' : 'WEIR_ADMIN_ADDRESS';
+      const hint = `Stop it, or choose another port (${other}).`;
       resolve(warning(`port ${port}`, why, hint));
     });
     server.listen(port, host, () => server.close(() => resolve(ok(`port ${port}`, 'is free'))));

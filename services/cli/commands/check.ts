@@ -25,13 +25,13 @@ export const checkCommand = (session: Session): Command =>
 const look = async (session: Session): Promise<Finding[]> => {
   const { home, world } = session;
   const bus = busAddress(home, world.env);
-  const control = await checkControl(session.client());
+  const control = await checkControl(session.client(), world.now());
   const runs = control[0]?.state === 'ok';
   return [
     checkNode(process.versions.node),
     checkPackages(world.root),
     ...checkCredentials(home),
-    bus ? await checkBus(bus) : noBus,
+    bus ? await checkBus(bus) : noBus(home),
     ...control,
     ...(runs ? [] : [await checkPort(7400), await checkPort(8080)]),
   ];

@@ -18,8 +18,10 @@ export const createFleetApi = ({ policy, fleet, published, leadership, time }: F
   status: async (): Promise<FleetAnswer> => ({
     revision: policy.state.revision,
     leader: leadership.leader,
-    agents: fleet.statuses(time.monotonic(), (scope, agent) =>
-      newestFor(published.of(scope), agent),
+    agents: fleet.statuses(
+      time.monotonic(),
+      (scope, agent) => newestFor(published.of(scope), agent),
+      time.now(),
     ),
   }),
 });

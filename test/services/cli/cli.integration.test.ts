@@ -49,6 +49,20 @@ const diagnostic = {
   hint: 'Services here: catalog-service',
   location: { file: 'a.yaml', line: 14, column: 5 },
 };
+/** Valid for one day, which is over: the clock of the tests stands in 2027. */
+const oldCertificate = `-----BEGIN CERTIFICATE-----
+MIIBhTCCASugAwIBAgIUO7xDrSLpR62cKiQsVZAC5w1xZREwCgYIKoZIzj0EAwIw
+GDEWMBQGA1UEAwwNYXBpLmJpYmJ5LmNvbTAeFw0yNjExMjMxMzUwMjBaFw0yNjEx
+MjQxMzUwMjBaMBgxFjAUBgNVBAMMDWFwaS5iaWJieS5jb20wWTATBgcqhkjOPQIB
+BggqhkjOPQMBBwNCAAQtKO4Yf0eB8cAl9icfA5CxS0k57z3uHPvEQG59Wmlok7T0
+oY+QfqncMozCuhaZdRLhEdc+Gjl50d8pT7VjSWTFo1MwUTAdBgNVHQ4EFgQUebto
+BMRp9+ZZzrC6vaAmNhPy3nIwHwYDVR0jBBgwFoAUebtoBMRp9+ZZzrC6vaAmNhPy
+3nIwDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNIADBFAiEAk9a15zkf087t
+UIfhzSTpHsTX5zZgjFggHMVMYadaxJsCIAepUD7R3lmG3nsThXbXVAexh9rzZqDz
+m5KKU1XYosxA
+-----END CERTIFICATE-----
+`;
+
 const fleet = {
   revision: 8,
   leader: { instance: 'one', epoch: 3 },
@@ -542,6 +556,30 @@ describe('weir check', () => {
     expect(out).toContain('readable by others: credentials/control.nk');
     expect(out).toContain('edge-2 is lost since 9s');
     expect(out).toContain('ERR_POLICY_UNKNOWN_SERVICE');
+    expect(code).toBe(1);
+  });
+
+  it('finds a bus that does not run, keys that cannot be read, wrong clocks and old certificates', async () => {
+    const [agent] = fleet.agents;
+    const gateway = {
+      id: 'Gateway/a/b',
+      text: `spec: { listeners: [{ tls: { certificates: [{ certificateFile: ${folder}/a.crt }] } }] }`,
+    };
+    const { url } = await control({
+      ...answers,
+      'fleet.status': { ...fleet, agents: [{ ...agent, clockAheadMs: -120_000 }] },
+      'policy.get': { revision: 8, resources: [{ ...resources[0], ...gateway }] },
+    });
+    install(0o600);
+    mkdirSync(join(folder, 'nats'));
+    writeFileSync(join(folder, 'nats', 'server.conf'), '');
+    writeFileSync(join(folder, 'keys', 'control.jwk.json'), 'broken');
+    writeFileSync(join(folder, 'a.crt'), oldCertificate);
+    const { code, out } = await check(url);
+    expect(out).toContain('the nats-server of this installation does not run');
+    expect(out).toContain('not to be read: keys/control.jwk.json');
+    expect(out).toMatch(/clocks +that of edge-1 is 2m behind control's/);
+    expect(out).toMatch(/certificates +Gateway\/a\/b: .*a\.crt ran out on 2026-11-24/);
     expect(code).toBe(1);
   });
 

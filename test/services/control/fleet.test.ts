@@ -41,6 +41,13 @@ const typesOf = (happenings: readonly { readonly type: string }[]) =>
   happenings.map(({ type }) => type);
 
 describe('the fleet', () => {
+  it('knows whose clock is wrong', () => {
+    const fleet = new Fleet();
+    fleet.beat(beat('edge-1', { atMs: 1_000_090_000 }), 500);
+    const [status] = fleet.statuses(700, () => 10, 1_000_000_200);
+    expect(status?.clockAheadMs).toBe(90_000);
+  });
+
   it('tells who came and who was lost', () => {
     const fleet = new Fleet();
     expect(typesOf(fleet.beat(beat('edge-1'), 0))).toEqual(['agent.joined']);
