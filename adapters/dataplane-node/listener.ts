@@ -2,6 +2,7 @@
 // and requests under way go on.
 import net from 'node:net';
 import { EngineError } from '#engine/model/errors.ts';
+import { Arrivals } from './arrivals.ts';
 import { Deadline } from './deadlines.ts';
 import { Door, type Knocking, type PreparedEntrance, prepareEntrance } from './door.ts';
 import type { CallerConnection } from './downstream/connection-home.ts';
@@ -30,6 +31,7 @@ const IDLE_GRACE_MS = 1000;
 export class BoundListener {
   private readonly context: PlaneContext;
   private readonly server: net.Server;
+  private readonly arrivals: Arrivals<net.Socket>;
   /** Accepted, but not yet through the handshake or what stands in front of it. */
   private readonly knocking = new Set<net.Socket>();
   private entrances: PortEntrances;
@@ -46,7 +48,12 @@ export class BoundListener {
     this.context = context;
     this.farewell = new Farewell(this);
     this.server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true });
-    this.server.on('connection', (socket) => this.accept(socket));
+    this.arrivals = new Arrivals({
+      admit: (socket) => this.accept(socket),
+      monotonic: () => context.clock.monotonic(),
+      atEndOfTurn: setImmediate,
+    });
+    this.server.on('connection', (socket) => this.arrivals.add(socket));
   }
 
   /** Reads what the entrances need. Throws ERR_CONFIG_INVALID, and has changed nothing then. */
@@ -150,7 +157,8 @@ export class BoundListener {
   destroy(): void {
     this.stop();
     this.context.deadlines.disarm(this.farewell);
-    for (const socket of [...(this.early ?? []), ...this.knocking]) socket.destroy();
+    for (const sockets of [this.arrivals.take(), this.early ?? [], this.knocking])
+      for (const socket of sockets) socket.destroy();
     for (const door of this.allDoors()) door.destroy();
   }
 
