@@ -5,11 +5,11 @@ import { about, duration, host, name, needs, oneOf, port, strict } from '../sche
 const certificate = strict({
   certificate: about('Certificate chain as PEM text, leaf first.', Type.Optional(Type.String())),
   certificateFile: about(
-    'File with the certificate chain, leaf first; the agent reads it.',
+    'File with the certificate chain, leaf first, on the machine of the agent: an absolute path, or one from the folder that it was started in.',
     Type.Optional(Type.String()),
   ),
   key: about('Private key as PEM text.', Type.Optional(Type.String())),
-  keyFile: about('File with the private key; the agent reads it.', Type.Optional(Type.String())),
+  keyFile: about('File with the private key, found in the same way.', Type.Optional(Type.String())),
   serverNames: about(
     'Server names that get this certificate. Default: the names inside it.',
     Type.Optional(Type.Array(host())),
@@ -42,7 +42,7 @@ const tls = strict({
           ),
           ca: about('Certificates that sign callers, as PEM text.', Type.Optional(Type.String())),
           caFile: about(
-            'File with the certificates that sign callers.',
+            'File with the certificates that sign callers, found in the same way.',
             Type.Optional(Type.String()),
           ),
         }),

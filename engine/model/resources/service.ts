@@ -287,7 +287,10 @@ export const serviceSpec = strict({
             'Certificates to trust, as PEM text. Default: those of the system.',
             Type.Optional(Type.String()),
           ),
-          caFile: about('File with the certificates to trust.', Type.Optional(Type.String())),
+          caFile: about(
+            'File with the certificates to trust, on the machine of the agent: an absolute path, or one from the folder that it was started in.',
+            Type.Optional(Type.String()),
+          ),
           insecureSkipVerify: about(
             'Accept any certificate. For tests only.',
             Type.Boolean({ default: false }),
