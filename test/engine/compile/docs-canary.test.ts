@@ -18,11 +18,10 @@ spec:
 `;
 
 describe('docs/canary.md', () => {
-  it('shows a Rollout with metrics that compiles', () => {
-    expect(snippets).toHaveLength(1);
+  const plansOf = (snippet: string | undefined) => {
     const sources = new Map<ResourceId, { file: string; line: number; text: string }>([
       ['Service/bibby/catalog-service', { file: 'service.yaml', line: 1, text: service }],
-      ['Rollout/bibby/catalog', { file: 'canary.md', line: 1, text: snippets[0] ?? '' }],
+      ['Rollout/bibby/catalog', { file: 'canary.md', line: 1, text: snippet ?? '' }],
     ]);
     const result = compile({
       sources,
@@ -32,10 +31,18 @@ describe('docs/canary.md', () => {
       files: () => undefined,
     });
     expect(result.diagnostics.filter(({ severity }) => severity === 'error')).toEqual([]);
-    expect(result.rollouts[0]?.analysis.metrics).toMatchObject([
+    return result.rollouts[0]?.analysis.metrics;
+  };
+
+  it('shows Rollouts with metrics that compile', () => {
+    expect(snippets).toHaveLength(2);
+    expect(plansOf(snippets[0])).toMatchObject([
       { name: 'bounced-loans', intervalMs: 30_000, maxRatio: 1.5, failureLimit: 2 },
       { name: 'search-hits', failureLimit: 0 },
       { name: 'stock-errors', source: { type: 'nats', subject: 'stock.errors' } },
+    ]);
+    expect(plansOf(snippets[1])).toMatchObject([
+      { name: 'loan-value', minRatio: 0.9, source: { type: 'response', name: 'x-loan-value' } },
     ]);
   });
 });
