@@ -30,6 +30,8 @@ export interface FakeAgentOptions {
   readonly capabilities?: readonly Feature[];
   /** Refuses every snapshot, as a data plane whose port is taken. */
   readonly refuse?: string;
+  /** Refuses what is on trial only. */
+  readonly refuseTrials?: string;
   readonly onApplied?: (position: number) => void;
 }
 
@@ -140,7 +142,8 @@ export class FakeAgent {
   }
 
   #receive(message: ControlMessage, startedMs: number): void {
-    const { refuse, now } = this.#options;
+    const { refuseTrials, now } = this.#options;
+    const refuse = this.#options.refuse ?? (message.type === 'trial' ? refuseTrials : undefined);
     const [next, received] = receive(this.#state, message);
     if (received.outcome === 'other') return;
     const isRefused = refuse !== undefined && received.outcome === 'applied';
