@@ -276,6 +276,18 @@ export const closedBreaker = (target: string): BreakerState => ({
   },
 });
 
+/** One of which only is known that it was decided to be open: it is for another while, and then probed. */
+export const heldBreaker = (target: string, nowMs: number): BreakerState => {
+  const { context } = closedBreaker(target);
+  const dueMs = nowMs + defaultBreakerPlan.baseOpenMs;
+  const reason = 'it was open, and what was known of it is lost';
+  return {
+    v: 1,
+    phase: 'open',
+    context: { ...context, openings: 1, changedMs: nowMs, dueMs, reason },
+  };
+};
+
 /** What was stored, if a release that this one knows stored it. A breaker that cannot be read begins closed. */
 export const readBreakerState = (value: unknown): BreakerState | undefined => {
   if (typeof value !== 'object' || value === null) return undefined;

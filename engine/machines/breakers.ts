@@ -97,12 +97,16 @@ export const lastingBreakers = ({ breakers }: Breakers): Breakers['breakers'] =>
       ]),
   );
 
-/** Breakers that cannot be read begin closed; the others go on. */
-export const readBreakers = (value: unknown): Breakers => {
+/** Those that can be read go on; the names of the others are handed to `onUnreadable`. */
+export const readBreakers = (
+  value: unknown,
+  onUnreadable: (endpoint: string) => void = () => {},
+): Breakers => {
   const stored = (value as Partial<Breakers> | null | undefined)?.breakers;
   if (typeof stored !== 'object' || stored === null) return noBreakers;
   const read = Object.entries(stored).flatMap(([endpoint, one]) => {
     const state = readBreakerState(one);
+    if (!state) onUnreadable(endpoint);
     return state ? [[endpoint, state] as const] : [];
   });
   return { v: 1, breakers: Object.fromEntries(read) };

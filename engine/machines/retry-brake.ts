@@ -206,6 +206,13 @@ export const advanceRetryBrake = (state: BrakeState, event: BrakeEvent): BrakeAd
   return { state: { v: 1, phase: after.value, context: after.context }, effects };
 };
 
+/** One of which only is known what was decided. */
+export const heldBrake = (target: string, percent: number, nowMs: number): BrakeState => ({
+  v: 1,
+  phase: 'braked',
+  context: { ...freeBrake(target).context, percent, changedMs: nowMs, reason: 'as it was' },
+});
+
 /** What was stored, if a release that this one knows stored it. */
 export const readBrakeState = (value: unknown): BrakeState | undefined => {
   const state = value as Partial<BrakeState> | null | undefined;

@@ -181,6 +181,8 @@ export interface FleetAnswer {
   readonly revision: number;
   readonly leader: { readonly instance: string; readonly epoch: number };
   readonly agents: readonly AgentStatus[];
+  /** What stands still or began anew because its state on record cannot be used: a sentence each. */
+  readonly troubles?: readonly string[];
 }
 
 export interface AgentStatus

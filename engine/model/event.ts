@@ -44,6 +44,7 @@ export const eventTypes = [
   'keys.unreachable',
   'keys.recovered',
   'keys.expired',
+  'state.unreadable',
   'control.elected',
   'control.deposed',
 ] as const;

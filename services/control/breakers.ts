@@ -1,6 +1,7 @@
 // All breakers of the fleet, for the term of one leader: what agents tell goes in, decisions and events come out. What has
 // been decided is on record first; decisions are compared with the record every second, so a crash between the two heals.
 
+import { heldBreaker } from '#engine/machines/breaker.ts';
 import type { BreakerEffect, BreakerState } from '#engine/machines/breaker-types.ts';
 import {
   advanceBreakers,
@@ -28,6 +29,13 @@ const PREFIX = 'breakers';
 const BY = 'breaker';
 /** What an agent measured so long ago says little about now: it was cut off from the bus. */
 const MAX_AGE_MS = 5_000;
+const TOLD_MS = 3_600_000;
+
+/** An upstream or an endpoint of which nothing is known but what was decided. */
+interface Lost {
+  readonly name: string;
+  readonly reason: string;
+}
 
 type Announcement = Extract<BreakerEffect, { type: 'event' }>;
 
@@ -57,6 +65,8 @@ export class FleetBreakers {
   #state: Breakers = noBreakers;
   #upstreams: ReturnType<typeof sharedUpstreams> = new Map();
   #untold: readonly Untold[] = [];
+  #lost: readonly Lost[] = [];
+  #lostMs = 0;
   /** Text of the record of each upstream. */
   readonly #saved = new Map<string, string>();
   #work: Promise<void> = Promise.resolve();
@@ -73,13 +83,37 @@ export class FleetBreakers {
     return this.#term?.isValid() === true;
   }
 
-  /** Takes up every breaker where the last leader left it. */
+  /** Of upstreams and endpoints whose state on record could not be read when this term began, for an hour. */
+  get lost(): readonly Lost[] {
+    return this.#deps.time.monotonic() - this.#lostMs < TOLD_MS ? this.#lost : [];
+  }
+
+  /** Takes up every breaker where the last leader left it. Of one that cannot be read, what was decided about it holds on. */
   async begin(term: Term): Promise<void> {
-    const { machines, onError } = this.#deps;
-    const records = await loadBreakers(machines, onError);
-    this.#state = { v: 1, breakers: Object.assign({}, ...records.map((one) => one.breakers)) };
+    const { machines, onError, ring, events, time } = this.#deps;
+    const lost: Lost[] = [];
+    const note = (name: string, error: unknown): void => {
+      onError(`breakers ${name}`, error);
+      lost.push({ name, reason: error instanceof Error ? error.message : String(error) });
+    };
+    const stored = await machines.takeUp(PREFIX, term.epoch, note);
+    const records = recordsIn(stored, note);
+    const breakers: Record<string, BreakerState> = Object.assign(
+      {},
+      ...records.map((one) => one.breakers),
+    );
+    for (const { body } of standingOf(ring.standing.values()))
+      if (body.state !== 'closed') breakers[body.target] ??= heldBreaker(body.target, time.now());
+    for (const { name, reason } of lost)
+      events.tell({ type: 'state.unreadable', subject: name, data: { machine: PREFIX, reason } });
+    this.#state = { v: 1, breakers };
     this.#untold = records.flatMap((one) => one.untold);
+    this.#lost = lost;
+    this.#lostMs = time.monotonic();
     this.#saved.clear();
+    // Written anew, or removed if there is nothing left to say.
+    for (const name of [...stored.keys(), ...lost.map(({ name }) => name)])
+      this.#saved.set(name, '');
     this.#term = term;
   }
 
@@ -87,6 +121,7 @@ export class FleetBreakers {
     this.#term = undefined;
     this.#state = noBreakers;
     this.#untold = [];
+    this.#lost = [];
   }
 
   observe(sample: Sample): void {
@@ -222,17 +257,28 @@ export class FleetBreakers {
   }
 }
 
-/** What leaders have recorded; what cannot be read begins closed. */
+/** What leaders have recorded: for those that do not lead. */
 export const loadBreakers = async (
   machines: MachineStore,
-  onError: (where: string, error: unknown) => void,
-): Promise<readonly BreakerRecord[]> => {
-  const stored = await machines.load(PREFIX, (name, error) => onError(`breakers ${name}`, error));
-  return [...stored.values()].map((value) => {
-    const untold = (value as Partial<BreakerRecord> | null)?.untold;
-    return { ...readBreakers(value), untold: Array.isArray(untold) ? untold : [] };
-  });
+): Promise<{ readonly records: readonly BreakerRecord[]; readonly lost: readonly Lost[] }> => {
+  const lost: Lost[] = [];
+  const note = (name: string, error: unknown): void => {
+    lost.push({ name, reason: (error as Error).message });
+  };
+  return { records: recordsIn(await machines.load(PREFIX, note), note), lost };
 };
+
+const recordsIn = (
+  stored: ReadonlyMap<string, unknown>,
+  onUnreadable: (name: string, error: unknown) => void,
+): readonly BreakerRecord[] =>
+  [...stored.values()].map((value) => {
+    const untold = (value as Partial<BreakerRecord> | null)?.untold;
+    const read = readBreakers(value, (endpoint) =>
+      onUnreadable(endpoint, new Error('it is of another release')),
+    );
+    return { ...read, untold: Array.isArray(untold) ? untold : [] };
+  });
 
 type BreakerBody = Extract<StandingDecision['body'], { type: 'breaker' }>;
 

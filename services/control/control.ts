@@ -42,6 +42,8 @@ export const startControl = async (config: ControlConfig, deps: ControlDeps): Pr
     version: config.version,
     onError,
   });
+  // A follower has answers from the beginning; it need not wait for something to change.
+  await parts.ring.refresh().catch((error: unknown) => onError('compile', error));
   const sources = openSources(parts, deps);
   for (const line of theRing(parts, deps, { duties, sources, signal: stop.signal })) void line();
 

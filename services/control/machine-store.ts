@@ -22,6 +22,15 @@ interface Stored {
   readonly removed: boolean;
 }
 
+/** What `subjectToken` was made from. */
+const nameIn = (token: string): string => {
+  try {
+    return decodeURIComponent(token.replaceAll('=', '%'));
+  } catch {
+    return token;
+  }
+};
+
 /** Epochs after which nobody is left who could write late what was removed. */
 const KEPT_EPOCHS = 16;
 
@@ -77,7 +86,7 @@ export class MachineStore {
         if (v !== 1 || name === undefined) throw new Error(`${key} is of another release`);
         return [{ token, epoch, name, state, removed }];
       } catch (error) {
-        onUnreadable(token, error);
+        onUnreadable(nameIn(token), error);
         return [];
       }
     });

@@ -5,6 +5,7 @@ import {
   type BrakeEffect,
   type BrakeState,
   freeBrake,
+  heldBrake,
   readBrakeState,
 } from '#engine/machines/retry-brake.ts';
 import { decisionId } from '#engine/model/decision.ts';
@@ -45,15 +46,23 @@ export class RetryBrakes {
   }
 
   async begin(term: Term): Promise<void> {
-    const { machines, onError } = this.#deps;
-    const stored = await machines.takeUp(PREFIX, term.epoch, (name, error) =>
-      onError(`retries ${name}`, error),
-    );
+    const { machines, onError, events, ring, time } = this.#deps;
+    const note = (edge: string, error: unknown): void => {
+      onError(`retries ${edge}`, error);
+      const reason = error instanceof Error ? error.message : String(error);
+      events.tell({ type: 'state.unreadable', subject: edge, data: { machine: PREFIX, reason } });
+    };
+    const stored = await machines.takeUp(PREFIX, term.epoch, note);
     this.#states = new Map();
     for (const [edge, value] of stored) {
       const state = readBrakeState(value);
       if (state) this.#states.set(edge, state);
+      else note(edge, new Error('it is of another release'));
     }
+    // Of one that cannot be read, what was decided holds on.
+    for (const { body } of ring.standing.values())
+      if (body.type === 'retry-budget' && !this.#states.has(body.target))
+        this.#states.set(body.target, heldBrake(body.target, body.percent, time.now()));
     this.#counts.clear();
     this.#saved.clear();
     for (const edge of stored.keys()) this.#saved.set(edge, '');

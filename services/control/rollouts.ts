@@ -6,7 +6,6 @@ import { decisionId } from '#engine/model/decision.ts';
 import { EngineError } from '#engine/model/errors.ts';
 import type { ResourceId } from '#engine/model/resource.ts';
 import type { RolloutPlan } from '#engine/model/rollout-plan.ts';
-import { subjectToken } from '#engine/model/subjects.ts';
 import type { Sample } from '#engine/model/telemetry.ts';
 import type { Web } from '#engine/ports/web.ts';
 import type { PolicyResult } from './compiler.ts';
@@ -24,6 +23,7 @@ import type { Time } from './time.ts';
 
 const PREFIX = 'rollout';
 const BASELINE_PREFIX = 'baseline';
+export const UNREADABLE = 'its state on record cannot be read';
 const BASELINE_EVERY_MS = 10_000;
 
 export interface RolloutsDeps {
@@ -68,9 +68,9 @@ export class Rollouts {
     this.#runs.clear();
     this.#unreadable.clear();
     this.#baselines.clear();
-    const stored = await machines.takeUp(PREFIX, term.epoch, (token, error) => {
-      onError(`rollout ${token}`, error);
-      this.#unreadable.set(token, 'its state on record cannot be read');
+    const stored = await machines.takeUp(PREFIX, term.epoch, (id, error) => {
+      onError(`rollout ${id}`, error);
+      this.#unreadable.set(id, UNREADABLE);
     });
     this.#stored = new Map(stored);
     const baselines = await machines.takeUp(BASELINE_PREFIX, term.epoch, (token, error) =>
@@ -175,7 +175,7 @@ export class Rollouts {
       now: () => this.#deps.time.now(),
     });
     if (stored === undefined) {
-      const unreadable = this.#unreadable.get(subjectToken(plan.id));
+      const unreadable = this.#unreadable.get(plan.id);
       if (unreadable !== undefined) run.break(unreadable);
       else if (this.#hasDecided(plan))
         run.break('it has decided about traffic, but its state on record is gone');

@@ -29,9 +29,11 @@ export const statusCommand = (session: Session): Command =>
       session.print(value, text);
     });
 
-const showFleet = ({ revision, leader, agents }: FleetAnswer, session: Session): string => {
+const showFleet = (answer: FleetAnswer, session: Session): string => {
+  const { revision, leader, agents, troubles = [] } = answer;
   const { colors, world } = session;
-  const head = `revision ${revision}, leader ${leader.instance} (epoch ${leader.epoch})\n`;
+  const about = `revision ${revision}, leader ${leader.instance} (epoch ${leader.epoch})`;
+  const head = [about, ...troubles.map((one) => colors.red(one)), ''].join('\n');
   if (agents.length === 0) return `${head}no agents yet\n`;
   const rows = agents.map((agent) => [
     agent.agent,

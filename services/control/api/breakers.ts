@@ -33,8 +33,16 @@ export const createBreakerApi = ({
     status: async (): Promise<BreakerAnswer> => {
       const lasting = breakers.isRunning
         ? Object.values(lastingBreakers(breakers.state))
-        : (await loadBreakers(machines, () => {})).flatMap((one) => Object.values(one.breakers));
+        : (await loadBreakers(machines)).records.flatMap((one) => Object.values(one.breakers));
       return answer(lasting);
+    },
+    /** A sentence for everything whose state was lost. */
+    troubles: async (): Promise<readonly string[]> => {
+      const lost = breakers.isRunning ? breakers.lost : (await loadBreakers(machines)).lost;
+      return lost.map(
+        ({ name, reason }) =>
+          `breakers of ${name} went on with what was decided last: their state on record cannot be read: ${reason}`,
+      );
     },
     open: command('forceOpen'),
     close: command('forceClose'),

@@ -12,16 +12,26 @@ export interface FleetApiDeps {
   readonly published: Published;
   readonly leadership: Leadership;
   readonly time: Time;
+  /** What stands still, or began anew. */
+  readonly troubles: () => Promise<readonly string[]>;
 }
 
-export const createFleetApi = ({ policy, fleet, published, leadership, time }: FleetApiDeps) => ({
+export const createFleetApi = ({
+  policy,
+  fleet,
+  published,
+  leadership,
+  ...deps
+}: FleetApiDeps) => ({
   status: async (): Promise<FleetAnswer> => ({
     revision: policy.state.revision,
     leader: leadership.leader,
     agents: fleet.statuses(
-      time.monotonic(),
+      deps.time.monotonic(),
       (scope, agent) => newestFor(published.of(scope), agent),
-      time.now(),
+      deps.time.now(),
     ),
+    // Read from the bus by a follower; without it the rest is still worth telling.
+    troubles: await deps.troubles().catch(() => []),
   }),
 });

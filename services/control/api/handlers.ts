@@ -27,9 +27,13 @@ export const createHandlers = (
   });
   const policy = createPolicyApi({ ...parts, time, waitUntilApplied });
   const canary = createPolicyCanaryApi(parts);
-  const fleet = createFleetApi({ ...parts, time });
   const rollouts = createRolloutApi({ ...parts, time, standing });
   const breakers = createBreakerApi(parts);
+  const troubles = async (): Promise<readonly string[]> => [
+    ...(await rollouts.troubles()),
+    ...(await breakers.troubles()),
+  ];
+  const fleet = createFleetApi({ ...parts, time, troubles });
   const revocations = createRevocationApi({ ...parts, time, standing });
   return {
     'policy.apply': policy.apply,

@@ -12,7 +12,7 @@ import type { Leadership } from '../leadership.ts';
 import type { MachineStore } from '../machine-store.ts';
 import type { Ring } from '../ring.ts';
 import { RolloutRun } from '../rollout-run.ts';
-import { type Rollouts, splitId } from '../rollouts.ts';
+import { type Rollouts, splitId, UNREADABLE } from '../rollouts.ts';
 import type { Time } from '../time.ts';
 
 export interface RolloutApiDeps {
@@ -98,8 +98,19 @@ export const createRolloutApi = (deps: RolloutApiDeps) => {
     };
   };
 
+  /** A sentence for every rollout that stands still. */
+  const troubles = async (): Promise<readonly string[]> => {
+    const runs = rollouts.isRunning ? [...rollouts.runs.values()] : await onRecord(deps);
+    return runs.flatMap(({ id, broken: why }) =>
+      why === undefined
+        ? []
+        : [`rollout ${id} stands still: ${why}; \`weir rollout retry\` or \`abort\` goes on`],
+    );
+  };
+
   return {
     status,
+    troubles,
     start,
     promote: command('promote'),
     abort: command('abort'),
@@ -146,19 +157,21 @@ const broken = (run: RolloutRun): EngineError =>
 
 /** A follower reads what the leader has recorded. */
 const onRecord = async ({ machines, ring }: RolloutApiDeps): Promise<RolloutRun[]> => {
-  const stored = await machines.load('rollout', () => {});
+  const unreadable = new Set<string>();
+  const stored = await machines.load('rollout', (id) => unreadable.add(id));
   const nothing = async (): Promise<void> => {};
-  return (ring.result?.rollouts ?? []).map(
-    (plan) =>
-      new RolloutRun(plan, stored.get(plan.id), {
-        save: nothing,
-        say: nothing,
-        ask: () => {},
-        learnt: () => undefined,
-        isServed: () => false,
-        now: () => 0,
-      }),
-  );
+  return (ring.result?.rollouts ?? []).map((plan) => {
+    const run = new RolloutRun(plan, stored.get(plan.id), {
+      save: nothing,
+      say: nothing,
+      ask: () => {},
+      learnt: () => undefined,
+      isServed: () => false,
+      now: () => 0,
+    });
+    if (unreadable.has(plan.id)) run.break(UNREADABLE);
+    return run;
+  });
 };
 
 const standingOf = (all: Iterable<StandingDecision>, { service }: RolloutPlan) =>
