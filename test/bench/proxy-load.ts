@@ -14,8 +14,8 @@ export type Generator =
     }
   /** Messages to and fro, one at a time per connection. */
   | { readonly type: 'webSocket' }
-  /** So many requests a second, whether answered or not. */
-  | { readonly type: 'openLoop'; readonly rate: number };
+  /** So many requests a second over all connections together, evenly. */
+  | { readonly type: 'steady'; readonly rate: number };
 
 export interface Load {
   readonly core: string;
@@ -86,10 +86,20 @@ const h2load = (load: Load, streams: number, extra: readonly string[]): Seen => 
   };
 };
 
+/** Below what was asked for, times would be those of the requests that were not sent. */
+const KEPT = 0.95;
+
+const steady = (load: Load, rate: number): Seen => {
+  const seen = h2load(load, 1, ['--h1', `--rps=${rate / load.connections}`]);
+  if (seen.rate < rate * KEPT)
+    throw new Error(`only ${seen.rate} of ${rate} requests per second could be sent`);
+  return seen;
+};
+
 /** A script of ours that takes the load as JSON and prints what it saw as JSON. */
-const script = (load: Load, file: string, rate: number): Seen => {
+const script = (load: Load, file: string): Seen => {
   const path = join(import.meta.dirname, file);
-  return JSON.parse(run(load, process.execPath, [path, JSON.stringify({ ...load, rate })])) as Seen;
+  return JSON.parse(run(load, process.execPath, [path, JSON.stringify(load)])) as Seen;
 };
 
 /** Throws when an answer was not a success. */
@@ -101,8 +111,8 @@ export const generate = (load: Load): Seen => {
     case 'h2load':
       return h2load(load, generator.streams, generator.arguments);
     case 'webSocket':
-      return script(load, 'load-web-socket.ts', 0);
-    case 'openLoop':
-      return script(load, 'load-open-loop.ts', generator.rate);
+      return script(load, 'load-web-socket.ts');
+    case 'steady':
+      return steady(load, generator.rate);
   }
 };

@@ -133,7 +133,11 @@ const webSocketWork: Work = {
 };
 
 /** Rate 0: half of what this proxy can do. */
-const halfLoadWork: Work = { ...plain, generator: { type: 'openLoop', rate: 0 }, hasDirect: true };
+const steadyWork = (rate: number): Work => ({
+  ...plain,
+  generator: { type: 'steady', rate },
+  hasDirect: true,
+});
 
 /** By the name that `--only` takes. */
 export const worksIn = async (
@@ -152,6 +156,7 @@ export const worksIn = async (
     h2: tlsWork(folder, true),
     grpc: grpcWork(write),
     webSocket: webSocketWork,
-    halfLoad: halfLoadWork,
+    steady2000: steadyWork(2000),
+    halfLoad: steadyWork(0),
   };
 };

@@ -51,6 +51,7 @@ const install: Readonly<Record<string, string>> = {
   taskset: 'apt-get install util-linux',
   openssl: 'apt-get install openssl',
 };
+const NEED_H2LOAD = new Set(['h2load', 'steady']);
 const indispensable = ['wrk', 'nginx', 'taskset', 'openssl'];
 
 const has = (command: string): boolean => {
@@ -153,20 +154,20 @@ const startBackend = async (work: Work): Promise<number> => {
   return port;
 };
 
-/** An open loop at rate 0 takes half of what the first contender does when it is pushed. */
+/** A steady load at rate 0 is half of what the first contender does when it is pushed. */
 const settled = (contenders: readonly Contender[]): readonly Contender[] => {
   const [first] = contenders;
-  if (!first || first.load.generator.type !== 'openLoop') return contenders;
+  if (first?.load.generator.type !== 'steady' || first.load.generator.rate > 0) return contenders;
   const pushed = generate({ ...first.load, generator: { type: 'wrk' } });
-  const generator = { type: 'openLoop', rate: Math.floor(pushed.rate / 2) } as const;
+  const generator = { type: 'steady', rate: Math.floor(pushed.rate / 2) } as const;
+  console.log(`half load: ${generator.rate} requests per second`);
   return contenders.map((each) => ({ ...each, load: { ...each.load, generator } }));
 };
 
 /** What fails here is said, but not held against anybody: a thousand callers at once take their time to get in. */
 const warmUp = ({ name, load }: Contender): void => {
-  // An open loop alone would leave the runtime cold.
-  const generator =
-    load.generator.type === 'openLoop' ? ({ type: 'wrk' } as const) : load.generator;
+  // A steady load alone would leave the runtime cold.
+  const generator = load.generator.type === 'steady' ? ({ type: 'wrk' } as const) : load.generator;
   try {
     generate({ ...load, generator, seconds: WARM_UP_SECONDS });
   } catch (error) {
@@ -236,7 +237,7 @@ const run = async (): Promise<void> => {
   const only = values.only?.split(',');
   for (const [name, work] of Object.entries(await worksIn(folder, write))) {
     if (only && !only.includes(name)) continue;
-    if (work.generator.type === 'h2load' && missing.includes('h2load')) continue;
+    if (NEED_H2LOAD.has(work.generator.type) && missing.includes('h2load')) continue;
     const result = await runWork(work).catch((error: unknown) => failed(name, error));
     await stopAll();
     if (!result) continue;
