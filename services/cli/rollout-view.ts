@@ -90,7 +90,8 @@ const more = (requests: number | undefined): string =>
 const past = ({ history, startedMs }: RolloutStatus): string =>
   history
     .map(({ atMs, state, weight, reason }) => {
-      const at = `+${formatAge(Math.max(0, atMs - startedMs))}`;
+      // What came before this trial counts backwards.
+      const at = `${atMs < startedMs ? '-' : '+'}${formatAge(Math.abs(atMs - startedMs))}`;
       return `  ${at.padEnd(6)} ${state.padEnd(12)} ${`${weight}%`.padStart(5)}  ${reason}\n`;
     })
     .join('');

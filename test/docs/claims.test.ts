@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { type Operation, operations } from '#engine/model/api.ts';
 import { eventTypes } from '#engine/model/event.ts';
 import { weir } from '#test/services/cli/world.ts';
 import manifest from '../../package.json' with { type: 'json' };
@@ -109,11 +110,23 @@ describe('the documentation', () => {
     ).toEqual([]);
   });
 
+  it('tells of every operation, and who may call it', () => {
+    const rows = (pages.find(({ file }) => file === 'docs/bus.md')?.text ?? '').split('\n');
+    const silent = (Object.keys(operations) as Operation[]).filter((operation) => {
+      const row = rows.find((one) => one.startsWith('|') && one.includes(`\`${operation}\``));
+      const { method, path, role } = operations[operation];
+      const address = row?.replace('<verb>', operation.split('.')[1] ?? '');
+      return !address?.includes(`\`${method} ${path}\``) || !address.includes(`| ${role} |`);
+    });
+    expect(silent).toEqual([]);
+  });
+
   it('names events that are told', () => {
     const nouns = new Set(eventTypes.map((type) => type.split('.')[0]));
     const named = pages
       .flatMap(codeOf)
       .filter((code) => /^[a-z]+\.[a-zA-Z]+$/.test(code) && nouns.has(code.split('.')[0]));
-    expect(named.filter((type) => !eventTypes.some((known) => known === type))).toEqual([]);
+    const known = new Set<string>([...eventTypes, ...Object.keys(operations)]);
+    expect(named.filter((name) => !known.has(name))).toEqual([]);
   });
 });

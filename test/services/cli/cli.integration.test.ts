@@ -319,6 +319,15 @@ describe('weir rollout', () => {
     expect((await run('rollout', 'status')).out).toContain(words);
   });
 
+  it('tells what came before this trial by how long ago', async () => {
+    const [entry] = rollout.history;
+    const history = [{ ...entry, atMs: rollout.startedMs - 120_000 }, ...rollout.history];
+    const { run } = await control({ 'rollout.status': { rollouts: [{ ...rollout, history }] } });
+    const { out } = await run('rollout', 'status');
+    expect(out).toMatch(/^ {2}-2m /m);
+    expect(out).toMatch(/^ {2}\+/m);
+  });
+
   it('says how to agree to what waits for it', async () => {
     const waiting = [{ gate: 'approval:promotion', reason: 'a person to approve it' }];
     const { run } = await control({ 'rollout.status': { rollouts: [{ ...rollout, waiting }] } });
