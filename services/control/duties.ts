@@ -1,5 +1,6 @@
 // What a control process does about each thing that happens. A leader acts; a follower keeps the same picture, ready.
 
+import type { ControlMessage } from '#engine/model/control-message.ts';
 import { epochOf } from '#engine/model/position.ts';
 import { streams } from '#engine/model/subjects.ts';
 import type { Ack, ControlHeartbeat, Heartbeat, Sample } from '#engine/model/telemetry.ts';
@@ -174,7 +175,9 @@ export class Duties {
     if (!ack) return;
     this.#parts.metrics.add('weir_acks_total', 1, { outcome: ack.outcome });
     this.#measure(ack);
-    this.#tell(this.#parts.fleet.ack(ack));
+    const happenings = this.#parts.fleet.ack(ack);
+    // Who has it already says so of what is put right: no news.
+    if (ack.outcome !== 'stale' || !this.#inForce(ack)) this.#tell(happenings);
     this.#parts.news.give();
     await this.#parts.canaries.acked(ack);
   }
@@ -324,13 +327,17 @@ export class Duties {
     return opened;
   }
 
+  /** What an ack is about, if it is what control says now. */
+  #inForce({ scope, position }: Ack): ControlMessage | undefined {
+    const { snapshot, decisions } = this.#parts.published.of(scope);
+    return snapshot?.position === position
+      ? snapshot
+      : [...decisions.values()].find((decision) => decision.position === position);
+  }
+
   #measure(ack: Ack): void {
     if (ack.outcome !== 'applied') return;
-    const { snapshot, decisions } = this.#parts.published.of(ack.scope);
-    const message =
-      snapshot?.position === ack.position
-        ? snapshot
-        : [...decisions.values()].find(({ position }) => position === ack.position);
+    const message = this.#inForce(ack);
     // After a restart of an agent it applies what was said long ago: that is no propagation.
     if (!message || epochOf(message.position) !== this.#parts.leadership.term?.epoch) return;
     const tookMs = this.#deps.time.now() - message.issuedMs;

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ApplyAnswer, RolloutAnswer } from '#engine/model/api.ts';
+import { makePosition } from '#engine/model/position.ts';
 import { buckets, streams, subjects } from '#engine/model/subjects.ts';
 import { all, bibby, gateway, rollout, route } from './documents.ts';
 import type { FakeAgent } from './fake-agent.ts';
@@ -290,6 +291,11 @@ describe('two replicas', () => {
       Buffer.from((await log.last(subject))?.data ?? []).equals(Buffer.from(written?.data ?? [])),
     );
     expect(edge.state.active?.revision).toBe(2);
+    await world.seconds(1);
+    const told = (await world.events()).filter(({ type }) => type === 'weir.agent.stale');
+    expect(told.map(({ data }) => [data['position'], data['reason']])).toEqual([
+      [makePosition(1, 1), 'position 1.1 is not above 2.2'],
+    ]);
     const late = await world.agent('edge-2', 'edge.public');
     await world.until('a late comer has it too', () => late.state.active?.revision === 2);
   });
