@@ -83,7 +83,8 @@ export const startDev = async (options: DevOptions): Promise<Dev> => {
       await serveGateways(edges, options, { hub, verifier }, await ask('policy.get'));
       const last = await ask<ApplyAnswer>('policy.apply', { documents, wait: { percent: 100 } });
       const deleted = gone.map((id) => ({ id, change: 'deleted' as const }));
-      return { ...first, revision: last.revision, changes: [...first.changes, ...deleted] };
+      // By now keys have been fetched and edges have reported, so fewer things are worth a warning.
+      return { ...last, changes: [...first.changes, ...deleted] };
     },
     async close() {
       await Promise.all([...edges.values()].map((edge) => edge.close()));

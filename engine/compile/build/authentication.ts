@@ -132,7 +132,7 @@ const keyMaterial = (spec: IssuerSpec, path: Path, { files, keys }: KeySources):
     code: 'WARN_POLICY_KEYS_ABSENT',
     path: at,
     message: `the keys of ${spec.issuer} have not been fetched yet`,
-    hint: 'Tokens of this issuer are refused until they are.',
+    hint: 'Control is fetching them. Tokens of this issuer are refused until they are there.',
   };
   return { keys: [], at, findings: [finding] };
 };
@@ -158,7 +158,7 @@ const loginPlan = (
       code: 'WARN_POLICY_KEYS_ABSENT',
       path: at,
       message: `${spec.issuer} has not been reached yet`,
-      hint: 'Nobody can sign in until its endpoints and keys have been fetched.',
+      hint: 'Control is asking it. Nobody can sign in until its endpoints and keys are there.',
     });
   const { issuer, algorithms, claimsToHeaders, sessionLifetime, ...rest } = spec;
   const plan: LoginPlan = {

@@ -1,5 +1,6 @@
 import { parseDuration } from '../../model/duration.ts';
 import { parseMoment } from '../../model/moment.ts';
+import { parsePasswordHash } from '../../model/password-hash.ts';
 import type { Authentication, Consumer, Quota } from '../../model/resource.ts';
 import type { Path } from '../documents/path.ts';
 import type { Finding } from '../findings.ts';
@@ -126,8 +127,9 @@ export const checkQuota = ({ spec }: Quota): readonly Finding[] => {
   return findings;
 };
 
-export const checkConsumer = ({ spec }: Consumer): readonly Finding[] =>
-  (spec.apiKeys ?? []).flatMap(({ expires }, index): Finding[] =>
+export const checkConsumer = ({ spec }: Consumer): readonly Finding[] => [
+  ...checkPassword(spec.basic?.hash),
+  ...(spec.apiKeys ?? []).flatMap(({ expires }, index): Finding[] =>
     expires === undefined || parseMoment(expires) !== undefined
       ? []
       : [
@@ -138,4 +140,17 @@ export const checkConsumer = ({ spec }: Consumer): readonly Finding[] =>
             hint: 'Write 2027-01-31T00:00:00Z.',
           },
         ],
-  );
+  ),
+];
+
+const checkPassword = (hash: string | undefined): readonly Finding[] =>
+  hash === undefined || parsePasswordHash(hash) !== undefined
+    ? []
+    : [
+        {
+          code: 'ERR_FIELD_VALUE',
+          path: ['spec', 'basic', 'hash'],
+          message: 'this is no hash of a password, or one that is too costly to check',
+          hint: '`weir consumer password NAME` makes one: scrypt:N:r:p:salt:key.',
+        },
+      ];

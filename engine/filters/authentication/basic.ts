@@ -1,5 +1,6 @@
 // User name and password (RFC 7617), checked with scrypt. What was right once is remembered for five minutes, as a hash.
 import { base64url } from 'jose';
+import { parsePasswordHash } from '../../model/password-hash.ts';
 import type { AuthenticationMethod, ConsumerPlan } from '../../model/snapshot.ts';
 import type { FilterBuild, FilterDeps, ScryptCost } from '../filter.ts';
 import { consumerIdentity, consumersOf } from './consumers.ts';
@@ -92,7 +93,7 @@ const verify = async (
   consumer: ConsumerPlan | undefined,
   { scrypt, clock }: FilterDeps,
 ): Promise<Identity | undefined> => {
-  const secret = parseSecret(consumer?.basic?.hash ?? '') ?? decoy;
+  const secret = secretOf(consumer?.basic?.hash ?? '') ?? decoy;
   const key = await scrypt(password, secret.salt, secret.cost, secret.key.length);
   if (consumer === undefined || secret === decoy || !isEqual(key, secret.key)) return undefined;
   return consumerIdentity(consumer, {}, { expiresMs: clock.now() + REMEMBER_MS });
@@ -104,15 +105,11 @@ const decoy: Secret = {
   key: new Uint8Array(32),
 };
 
-/** `scrypt:N:r:p:salt:key` */
-const parseSecret = (text: string): Secret | undefined => {
-  const [scheme, N, r, p, salt, key] = text.split(':');
-  if (scheme !== 'scrypt' || !salt || !key) return undefined;
-  const cost = { N: Number(N), r: Number(r), p: Number(p) };
-  const isAffordable = cost.N <= 2 ** 18 && cost.r <= 32 && cost.p <= 16;
-  const bytes = base64url.decode(key);
-  if (!isAffordable || bytes.length < 16) return undefined;
-  return { cost, salt: base64url.decode(salt), key: bytes };
+const secretOf = (text: string): Secret | undefined => {
+  const hash = parsePasswordHash(text);
+  if (hash === undefined) return undefined;
+  const { cost, salt, key } = hash;
+  return { cost, salt: base64url.decode(salt), key: base64url.decode(key) };
 };
 
 const isEqual = (a: Uint8Array, b: Uint8Array): boolean => {

@@ -1,5 +1,5 @@
-// `weir consumer key`: an API key for a caller, and what policy keeps of it.
-import { createHash, randomBytes } from 'node:crypto';
+// `weir consumer`: a key or a password for a caller, and what policy keeps of it.
+import { createHash, randomBytes, scryptSync } from 'node:crypto';
 import { Command } from 'commander';
 import { CliError, exitCodes } from '../exit.ts';
 import { examples, type Session } from '../session.ts';
@@ -8,9 +8,13 @@ export const consumerCommand = (session: Session): Command =>
   new Command('consumer')
     .description('Credentials of consumers')
     .addCommand(keyCommand(session))
+    .addCommand(passwordCommand(session))
     .addHelpText(
       'after',
-      examples(['weir consumer key shop', 'a new API key for the consumer shop']),
+      examples(
+        ['weir consumer key shop', 'a new API key for the consumer shop'],
+        ['weir consumer password shop', 'a new password for it'],
+      ),
     );
 
 const keyCommand = (session: Session): Command =>
@@ -45,5 +49,41 @@ const keyCommand = (session: Session): Command =>
           `Add its hash to the Consumer ${consumer}, under spec.apiKeys:\n`,
           `  - ${JSON.stringify(stored)}\n`,
         ].join('\n'),
+      );
+    });
+
+const COST = { N: 16_384, r: 8, p: 1 };
+
+const passwordCommand = (session: Session): Command =>
+  new Command('password')
+    .description('Make a password: the password for the caller, its hash for the Consumer')
+    .argument('<consumer>', 'name of the Consumer')
+    .option('--username <name>', "name to sign in with; the Consumer's own by default")
+    .option('--stdin', 'take the password from standard input instead of making one')
+    .addHelpText(
+      'after',
+      examples(['weir consumer password shop --stdin < password.txt', 'a password of your own']),
+    )
+    .action(async (consumer: string, options: { username?: string; stdin?: boolean }) => {
+      const { username = consumer } = options;
+      if (username.includes(':'))
+        throw new CliError(exitCodes.usage, 'A user name has no colon in it.');
+      const password = options.stdin
+        ? (await session.world.stdin()).replace(/\r?\n$/, '')
+        : randomBytes(24).toString('base64url');
+      if (password === '') throw new CliError(exitCodes.usage, 'The password is empty.');
+      const salt = randomBytes(16);
+      const key = scryptSync(password, salt, 32, COST);
+      const parts = [COST.N, COST.r, COST.p, salt.toString('base64url'), key.toString('base64url')];
+      const stored = { username, hash: `scrypt:${parts.join(':')}` };
+      const shown = options.stdin ? {} : { password };
+      session.print({ consumer, ...shown, stored }, () =>
+        [
+          options.stdin
+            ? ''
+            : `Give the caller this password; it is shown only once:\n\n  ${password}\n\n`,
+          `Add its hash to the Consumer ${consumer}:\n\n`,
+          `  basic: ${JSON.stringify(stored)}\n`,
+        ].join(''),
       );
     });

@@ -1,5 +1,6 @@
-import { createHash } from 'node:crypto';
+import { createHash, scryptSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { parsePasswordHash } from '#engine/model/password-hash.ts';
 import { isSafeNode } from '#services/cli/check/releases.ts';
 import { parseKind, parseMs, parseName } from '#services/cli/names.ts';
 import { formatAge, formatDiagnostics, formatEvidence, table } from '#services/cli/output.ts';
@@ -76,6 +77,33 @@ describe('the command line', () => {
         .update(stored.salt + key)
         .digest('hex'),
     );
+  });
+
+  it('makes a password whose hash policy takes, or hashes a given one', async () => {
+    type Made = { password?: string; stored: { username: string; hash: string } };
+    const made = async (args: readonly string[], stdinText = ''): Promise<Made> => {
+      const { code, out } = await weir(['consumer', 'password', 'shop', ...args, '-o', 'json'], {
+        stdinText,
+      });
+      expect(code).toBe(0);
+      return JSON.parse(out) as Made;
+    };
+    const isOf = ({ stored: { hash } }: Made, password: string) => {
+      const { cost, salt, key } = parsePasswordHash(hash) ?? {};
+      if (!cost || !salt || !key) throw new Error(`${hash} is no hash`);
+      return (
+        scryptSync(password, Buffer.from(salt, 'base64url'), 32, cost).toString('base64url') === key
+      );
+    };
+    const fresh = await made([]);
+    expect(fresh.stored.username).toBe('shop');
+    expect(fresh.password).toMatch(/^[\w-]{32}$/);
+    expect(isOf(fresh, fresh.password ?? '')).toBe(true);
+    const own = await made(['--stdin', '--username', 'desk'], 'open sesame\n');
+    expect(own).toMatchObject({ stored: { username: 'desk' } });
+    expect(own.password).toBe(undefined);
+    expect(isOf(own, 'open sesame')).toBe(true);
+    expect((await weir(['consumer', 'password', 'shop', '--stdin'])).code).toBe(2);
   });
 
   it('says which release it is', async () => {

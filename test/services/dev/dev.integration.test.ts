@@ -53,6 +53,28 @@ const ask = async (port: number, path = '/hello') => {
 };
 
 describe('weir dev', () => {
+  it('does not complain about keys that have come meanwhile', async () => {
+    const { dev } = await start();
+    const x = '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo';
+    const keys = [{ kty: 'OKP', crv: 'Ed25519', x, kid: 'a', alg: 'EdDSA', use: 'sig' }];
+    const issuer = await listen(
+      createServer((_, response) => response.end(JSON.stringify({ keys }))),
+    );
+    const text = `apiVersion: weir.dev/v1
+kind: Authentication
+metadata: { name: who }
+spec:
+  targetRefs: [{ kind: Route, name: hello }]
+  methods:
+    - jwt:
+        issuers: [{ issuer: a, audiences: [a], jwksUri: "http://127.0.0.1:${issuer}/keys" }]
+`;
+    const files = [gateway, route('one'), text].map((each, at) => ({ file: `${at}`, text: each }));
+    const { diagnostics, changes } = await dev.apply(files);
+    expect(diagnostics).toEqual([]);
+    expect(changes.map(({ change }) => change)).toEqual(['created', 'created', 'created']);
+  });
+
   it('has documents in force on an edge when apply resolves, and again after each save', async () => {
     const { dev, port } = await start();
     const gatewayFile = { file: 'gateway.yaml', text: gateway };
