@@ -32,6 +32,7 @@ export interface PreparedEntrance {
 export class Door implements ConnectionHome {
   readonly connections = new Set<CallerConnection>();
   isClosing = false;
+  isRetired = false;
   private readonly context: PlaneContext;
   private entrance: Entrance;
   private acceptor: TlsAcceptor | undefined;
@@ -94,6 +95,11 @@ export class Door implements ConnectionHome {
   drain(isIdleToo: boolean): void {
     this.isClosing = true;
     for (const connection of this.connections) connection.drain(isIdleToo);
+  }
+
+  retire(): void {
+    this.isRetired = true;
+    this.drain(true);
   }
 
   destroy(): void {

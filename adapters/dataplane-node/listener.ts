@@ -1,6 +1,7 @@
 // One bound address. What comes in is led to the entrance that it is for; entrances are replaced when policy changes, and connections
 // and requests under way go on.
 import net from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
 import { EngineError } from '#engine/model/errors.ts';
 import { Arrivals } from './arrivals.ts';
 import { Deadline } from './deadlines.ts';
@@ -39,7 +40,10 @@ export class BoundListener {
   /** No entrance any more, but somebody is still inside. */
   private readonly former = new Set<Door>();
   private readonly farewell: Farewell;
-  private isStopped = false;
+  private stopped: Promise<void> | undefined;
+  private isDestroyed = false;
+  /** Connections taken in so far. */
+  private arrived = 0;
   /** Came in before everything that they need was in force. */
   private early: net.Socket[] | undefined = [];
 
@@ -53,7 +57,10 @@ export class BoundListener {
       monotonic: () => context.clock.monotonic(),
       atEndOfTurn: setImmediate,
     });
-    this.server.on('connection', (socket) => this.arrivals.add(socket));
+    this.server.on('connection', (socket) => {
+      this.arrived++;
+      this.arrivals.add(socket);
+    });
   }
 
   /** Reads what the entrances need. Throws ERR_CONFIG_INVALID, and has changed nothing then. */
@@ -140,14 +147,26 @@ export class BoundListener {
     for (const door of this.doors.values()) door.drain(false);
   }
 
-  /** Accepts no more; what is under way is finished, and idle connections are closed after a grace. */
-  stop(): void {
-    if (this.isStopped) return;
-    this.isStopped = true;
-    this.server.close();
+  /**
+   * Takes in those who have come already, and then nobody more: resolves when it does not listen any longer. What is under way is
+   * finished, and idle connections are closed after a grace.
+   */
+  stop(patienceMs: number): Promise<void> {
+    return (this.stopped ??= this.stopListening(patienceMs));
+  }
+
+  private async stopListening(patienceMs: number): Promise<void> {
+    const { deadlines, clock } = this.context;
     this.announceEnd();
-    const { deadlines } = this.context;
     deadlines.arm(this.farewell, deadlines.now + IDLE_GRACE_MS);
+    // Closing resets whoever waits in the kernel's queue. The runtime takes in one of them per turn of its loop.
+    const until = clock.monotonic() + patienceMs;
+    for (let seen = -1; seen !== this.arrived && clock.monotonic() < until && !this.isDestroyed; ) {
+      seen = this.arrived;
+      await turn();
+      await turn();
+    }
+    this.server.close();
   }
 
   closeIdle(): void {
@@ -155,7 +174,9 @@ export class BoundListener {
   }
 
   destroy(): void {
-    this.stop();
+    this.isDestroyed = true;
+    this.announceEnd();
+    this.server.close();
     this.context.deadlines.disarm(this.farewell);
     for (const sockets of [this.arrivals.take(), this.early ?? [], this.knocking])
       for (const socket of sockets) socket.destroy();
@@ -167,11 +188,10 @@ export class BoundListener {
     yield* this.former;
   }
 
-  /** By other rules those inside might not have come in. */
   private retire(door: Door): void {
     for (const each of this.former) if (each.connections.size === 0) this.former.delete(each);
     this.former.add(door);
-    door.drain(true);
+    door.retire();
   }
 
   private accept(socket: net.Socket): void {

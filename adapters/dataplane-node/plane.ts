@@ -80,6 +80,8 @@ const cpuMs = (): number => {
 };
 
 const DRAIN_LOOK_MS = 20;
+/** Where callers keep coming, the queue of those to be taken in is never empty. */
+const ACCEPT_MS = 500;
 const TICK_MS = 10;
 
 interface Prepared {
@@ -165,11 +167,12 @@ class Plane implements NodePlane {
     );
     for (const { listener, ready } of listeners.values()) listener.commit(ready);
     const kept = new Map([...listeners].map(([key, { listener }]) => [key, listener]));
-    for (const [key, listener] of this.listeners) if (!kept.has(key)) listener.stop();
+    const gone = [...this.listeners].filter(([key]) => !kept.has(key));
     this.listeners = kept;
     for (const listener of kept.values()) listener.open();
     for (const listener of kept.values())
       for (const connection of listener.connections()) connection.cutRevoked(pipeline);
+    await Promise.all(gone.map(([, listener]) => listener.stop(ACCEPT_MS)));
   }
 
   samples(): AsyncIterable<SampleFacts> {
@@ -195,7 +198,8 @@ class Plane implements NodePlane {
     const until = clock.monotonic() + deadlineMs;
     for (const listener of this.listeners.values()) listener.announceEnd();
     if (acceptMs > 0) await sleep(Math.min(acceptMs, deadlineMs));
-    for (const listener of this.listeners.values()) listener.stop();
+    const patienceMs = Math.min(ACCEPT_MS, deadlineMs);
+    await Promise.all([...this.listeners.values()].map((each) => each.stop(patienceMs)));
     while (this.stats().connections > 0 && clock.monotonic() < until) await sleep(DRAIN_LOOK_MS);
     for (const listener of this.listeners.values()) listener.destroy();
   }

@@ -104,6 +104,7 @@ if (!listener) throw new Error('no listener');
 const home = {
   plan: portPlanOf([listener]),
   isClosing: false,
+  isRetired: false,
   remember: () => {},
   forget: () => {},
 };

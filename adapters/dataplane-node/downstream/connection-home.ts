@@ -4,7 +4,7 @@ import type { PortPlan } from './listener-plan.ts';
 
 /** A caller's connection as its listener sees it, whatever it speaks. */
 export interface CallerConnection {
-  /** No more requests: what is under way is finished. `isIdleToo`: do not wait for another request to say so. */
+  /** The next answer says that it is the last. `isIdleToo`: who asks for nothing is not waited for. */
   drain(isIdleToo: boolean): void;
   /** Ends what was let in by something that has been revoked since. */
   cutRevoked(pipeline: Pipeline): void;
@@ -15,6 +15,8 @@ export interface ConnectionHome {
   /** Replaced when policy changes; a request keeps the one that it began with. */
   readonly plan: PortPlan;
   readonly isClosing: boolean;
+  /** By other rules those inside might not have come in: they are not served again. */
+  readonly isRetired: boolean;
   remember(connection: CallerConnection): void;
   forget(connection: CallerConnection): void;
 }

@@ -26,6 +26,7 @@ const MAX_DISCARD_BYTES = 65_536;
 /** How long a caller that will send no more may wait for its answer, and how long a closing one may take to hear us out. */
 const HALF_CLOSED_MS = 1000;
 const LINGER_MS = 1000;
+const LAST_GRACE_MS = 1000;
 
 export class DownstreamConnection extends Deadline implements StreamReader, Downstream {
   readonly request: DownstreamRequest;
@@ -129,7 +130,6 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
   }
 
   drain(isIdleToo: boolean): void {
-    this.mustClose = true;
     if (isIdleToo && this.isIdle) this.closeGracefully();
   }
 
@@ -212,7 +212,7 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
   finish(closes: boolean): void {
     this.runner = undefined;
     if (this.state >= State.Closing) return;
-    if (closes || this.mustClose) return this.closeGracefully();
+    if (closes || this.mustClose || this.home.isRetired) return this.closeGracefully();
     this.flush();
     this.resumeRequest();
     if (!this.body.done) {
@@ -379,7 +379,9 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
     const { limits } = this.home.plan.first;
     // Who asks and asks but does not read is not answered any more, until it does.
     this.state = this.writer.isFull ? State.Busy : State.Head;
-    this.armIn(this.state === State.Busy ? limits.bodyStallTimeoutMs : limits.idleTimeoutMs);
+    if (this.state === State.Busy) this.armIn(limits.bodyStallTimeoutMs);
+    // It has not been told yet that this is the end: another request may be on its way.
+    else this.armIn(this.home.isClosing ? LAST_GRACE_MS : limits.idleTimeoutMs);
   }
 
   private closeGracefully(): void {

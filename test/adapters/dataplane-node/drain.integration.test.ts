@@ -6,6 +6,7 @@ import {
   closing,
   get,
   ok,
+  type RawCaller,
   rawCaller,
   rawUpstream,
   startPlane,
@@ -16,6 +17,7 @@ import {
 afterEach(closeAll);
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 const slowUpstream = (ms: number) =>
   rawUpstream((socket, text) => {
     if (!text.includes('\r\n\r\n')) return false;
@@ -59,6 +61,50 @@ describe('a drain', () => {
     expect(await untilTold(port, 0)).toEqual({ answered: 1, rest: '' });
     await drained;
     await expect(rawCaller(port)).rejects.toThrow('ECONNREFUSED');
+  });
+
+  it('answers those who have come but have not been taken in yet', async () => {
+    const server = await slowUpstream(0);
+    const { plane, port } = await startPlane(viewOf([upstream([server.port])]));
+    const callers: Promise<RawCaller>[] = [];
+    const drained = new Promise<void>((resolve) => {
+      // In one phase of the event loop: the kernel has their connections, the plane has not.
+      setImmediate(() => {
+        for (let i = 0; i < 30; i++) callers.push(rawCaller(port));
+      });
+      setImmediate(() => resolve(plane.drain(20_000)));
+    });
+    await turn();
+    for (const caller of await Promise.all(callers)) {
+      caller.send(get());
+      expect(await caller.until('done')).toContain('connection: close');
+    }
+    await drained;
+  });
+
+  it('still answers who was not told before that it would end', async () => {
+    let finish = (): void => {};
+    const server = await rawUpstream((socket, text) => {
+      if (!text.includes('\r\n\r\n')) return false;
+      if (text.startsWith('GET /slow')) {
+        socket.write('HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nhalf');
+        finish = () => void socket.write('done');
+      } else socket.write(ok('done'));
+      return true;
+    });
+    const { plane, port } = await startPlane(viewOf([upstream([server.port])]));
+    const caller = await rawCaller(port);
+    caller.send(get('/slow'));
+    expect(await caller.until('half')).not.toContain('connection: close');
+    const drained = plane.drain(20_000);
+    // Long after idle connections have been closed.
+    await sleep(1200);
+    finish();
+    await caller.until('halfdone');
+    caller.text = '';
+    caller.send(get());
+    expect(await caller.until('done')).toContain('connection: close');
+    await drained;
   });
 
   it('tells callers of HTTP/2 to go elsewhere, and finishes what is on its way', async () => {
