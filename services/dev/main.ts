@@ -4,8 +4,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { formatDiagnostic } from '#engine/model/diagnostic.ts';
 import { type Dev, startDev } from './dev.ts';
+import { newsOf } from './news.ts';
 import { onSave, readPolicies } from './watch-files.ts';
 
 const POLICY_PORT = 8080;
@@ -48,18 +48,26 @@ const readFile = (home: string) => (path: string) => {
   }
 };
 
-const reload = async (dev: Dev, path: string): Promise<void> => {
+/** Resolves with the warnings that are known from now on. */
+const reload = async (
+  dev: Dev,
+  path: string,
+  warned: ReadonlySet<string>,
+): Promise<ReadonlySet<string>> => {
   const startedMs = performance.now();
   try {
     const answer = await dev.apply(readPolicies(path));
-    for (const diagnostic of answer.diagnostics) console.log(formatDiagnostic(diagnostic));
+    const { lines, known } = newsOf(answer.diagnostics, warned);
+    for (const line of lines) console.log(line);
     const changed = answer.changes.filter(({ change }) => change !== 'unchanged');
     for (const { id, change } of changed) console.log(`${change} ${id}`);
     for (const id of answer.quarantined) console.log(`refused ${id}`);
     const ms = Math.round(performance.now() - startedMs);
     console.log(`revision ${answer.revision} is in force after ${ms} ms`);
+    return known;
   } catch (error) {
     console.log(error instanceof Error ? error.message : String(error));
+    return warned;
   }
 };
 
@@ -71,11 +79,11 @@ const run = async (): Promise<void> => {
     files: readFile(ensureHome()),
     log: () => {},
   });
-  await reload(dev, path);
+  const warned = await reload(dev, path, new Set());
   // One reload after the other; saves during one are made up for by one more.
-  let running = Promise.resolve();
+  let running = Promise.resolve(warned);
   const saves = onSave(path, () => {
-    running = running.then(() => reload(dev, path));
+    running = running.then((known) => reload(dev, path, known));
   });
   console.log(`edge on http://localhost:${port}; save a file to change it, Ctrl-C ends it`);
   console.log('for `weir` in another terminal:');
