@@ -6,6 +6,7 @@ const found = (severity: Diagnostic['severity'], message: string, line = 1): Dia
   code: severity === 'error' ? 'ERR_FIELD_VALUE' : 'WARN_SERVICE_NO_ENDPOINTS',
   severity,
   message,
+  hint: '',
   location: { file: 'a.yaml', line, column: 1 },
 });
 
