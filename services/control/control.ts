@@ -38,6 +38,7 @@ export const startControl = async (config: ControlConfig, deps: ControlDeps): Pr
     events: parts.eventLog,
     everyEvent: subjects.everyEvent,
     notReady: () => reasonsAgainst(parts, deps, duties),
+    isLeading: () => duties.isInCharge,
     beforeMetrics: () => refreshMetrics(parts, deps.time),
     version: config.version,
     onError,

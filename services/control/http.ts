@@ -20,6 +20,7 @@ export interface HttpDeps {
   readonly everyEvent: string;
   /** Why it is not ready, in words; empty when it is. */
   readonly notReady: () => readonly string[];
+  readonly isLeading: () => boolean;
   readonly beforeMetrics: () => void;
   readonly version: string;
   readonly onError: (where: string, error: unknown) => void;
@@ -193,6 +194,11 @@ const exposeState = (app: FastifyInstance, deps: HttpDeps): void => {
     return reply
       .code(reasons.length === 0 ? 200 : 503)
       .send({ ready: reasons.length === 0, reasons });
+  });
+  // For a load balancer: commands are the leader's.
+  app.get('/leading', hidden, (_request, reply) => {
+    const leading = deps.isLeading();
+    return reply.code(leading ? 200 : 503).send({ leading });
   });
   app.get('/metrics', hidden, (_request, reply) => {
     deps.beforeMetrics();
