@@ -4,7 +4,8 @@ import type { EndpointSeries, Sample, Series } from '#engine/model/telemetry.ts'
 import type { Clock } from '#engine/ports/clock.ts';
 import type { OutcomeFacts, SampleFacts } from '#engine/ports/data-plane.ts';
 import { DenialCounts } from './denial-counts.ts';
-import { Cell, type Outcome } from './tally.ts';
+import { StickyCounts } from './sticky-counts.ts';
+import { Cell, isError, type Outcome } from './tally.ts';
 import { ValueCounts } from './value-counts.ts';
 
 /** Callers choose the source, so their number is bounded; the rest is counted together. */
@@ -31,6 +32,7 @@ export class Samples {
   /** By rule, then `service@version`, then source. */
   private cells = new Map<string, Map<string, Map<string, Cell>>>();
   private readonly denials = new DenialCounts();
+  private readonly sticky = new StickyCounts();
   private windows: SampleFacts[] = [];
   private readonly waiting: ((result: IteratorResult<SampleFacts>) => void)[] = [];
   private startMs: number;
@@ -57,6 +59,8 @@ export class Samples {
 
   record(outcome: Outcome): void {
     this.cellOf(outcome).add(outcome);
+    if (outcome.stickyPoint !== undefined && isError(outcome))
+      this.sticky.add(outcome.service, outcome.stickyPoint);
     if (outcome.policy !== undefined) this.denials.add(outcome.policy, outcome.policyRule);
   }
 
@@ -85,6 +89,7 @@ export class Samples {
     const endpoints = this.options.endpoints?.() ?? [];
     const denials = this.denials.take();
     const values = this.values.take();
+    const sticky = this.sticky.take();
     const facts = {
       startMs: this.startMs,
       spanMs: Math.round(at - this.startedAt),
@@ -95,6 +100,7 @@ export class Samples {
       ...(endpoints.length > 0 && { endpoints }),
       ...(denials.length > 0 && { denials }),
       ...(values.length > 0 && { values }),
+      ...(sticky.length > 0 && { sticky }),
     };
     this.startMs = clock.now();
     this.startedAt = at;

@@ -21,6 +21,8 @@ export interface Outcome {
   readonly requestBytes: number;
   readonly responseBytes: number;
   readonly retries: number;
+  /** Of a caller who stays with a version. */
+  readonly stickyPoint?: number | undefined;
   /** The policy that refused the request, and its rule. */
   readonly policy?: string | undefined;
   readonly policyRule?: string | undefined;
@@ -39,6 +41,9 @@ const MAX_OUTCOMES = 48;
 
 /** What the proxy turned away to protect itself or the service: the pool is full, or the machine is. */
 const SHEDDING: ReadonlySet<string> = new Set(['UO', 'OM']);
+
+export const isError = ({ status, isServerFault }: Outcome): boolean =>
+  status >= 500 || isServerFault === true;
 
 /** Largest index whose bucket (2^(i/8), 2^((i+1)/8)] holds the value. */
 export const bucketOf = (value: number): number => Math.ceil(Math.log2(value) * 8) - 1;
@@ -165,7 +170,7 @@ export class Cell {
 
   add(outcome: Outcome): void {
     this.events++;
-    if (outcome.status >= 500 || outcome.isServerFault === true) this.errors++;
+    if (isError(outcome)) this.errors++;
     this.retries += outcome.retries;
     const tally = this.tallyOf(outcome, outcome.status);
     tally.requests++;

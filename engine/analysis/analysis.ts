@@ -4,6 +4,7 @@ import type { RolloutPlan } from '../model/rollout-plan.ts';
 import type { Sample } from '../model/telemetry.ts';
 import type { Verdict } from '../model/verdict.ts';
 import { type BaselineState, summarise } from './baseline.ts';
+import { addCallers } from './callers.ts';
 import type { JudgeFacts } from './facts.ts';
 import { emptyHistogram } from './histogram.ts';
 import { decide } from './judgement.ts';
@@ -75,7 +76,11 @@ export const observe = (state: AnalysisState, sample: Sample): AnalysisState => 
   const watermarks = admit(state.watermarks, sample);
   if (!watermarks) return state;
   const counted = count({ ...state, watermarks }, series, atMs);
-  return { ...counted, ...addValues(counted, sample.values ?? []) };
+  return {
+    ...counted,
+    ...addValues(counted, sample.values ?? []),
+    ...addCallers(counted, sample.sticky),
+  };
 };
 
 /** The verdict at this moment. The state it returns remembers when telemetry was last heard, by control's own clock. */

@@ -44,6 +44,8 @@ export interface AnalysisState {
   readonly readings?: Readonly<Record<string, MetricTally>>;
   /** By metric that answers carry. */
   readonly values?: Readonly<Record<string, ValueSums>>;
+  /** Errors by group of callers who stay with their version. */
+  readonly callers?: readonly number[];
   /** Samples counted, how many of them by the last judgement, and control's time when it last saw the number grow. */
   readonly samples: number;
   readonly samplesJudged: number;

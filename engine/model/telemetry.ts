@@ -49,6 +49,15 @@ export interface Sample {
   readonly denials?: readonly Denial[];
   /** Numbers that answers carried, by metric of a Rollout; absent if none. */
   readonly values?: readonly ValueSeries[];
+  /** Errors by group of callers who stay with their version; absent if none. */
+  readonly sticky?: readonly StickyErrors[];
+}
+
+export interface StickyErrors {
+  /** `namespace/service` */
+  readonly service: string;
+  /** Sparse: group (sticky.ts), count, group, count, ... */
+  readonly errors: readonly number[];
 }
 
 export interface ValueSeries {

@@ -156,7 +156,10 @@ export const chooseVersion = (
   const wanted = named && versions.get(named.version);
   if (wanted) return wanted;
   if (choice.items.length <= 1) return choice.items[0];
-  return choose(choice, point(stickyKey, split.service, random));
+  if (stickyKey === undefined) return choose(choice, random());
+  const at = pointOf(stickyKey, split.service);
+  exchange.stickyPoint = at;
+  return choose(choice, at);
 };
 
 /** The version that the request asks for by what it is, whatever the weights. */

@@ -60,6 +60,8 @@ export interface Exchange {
   readonly responseHeaders: string[];
   /** Taken off the upstream's response, before `responseHeaders` are set. Lower case. */
   readonly removeResponseHeaders: string[];
+  /** Where a caller who stays with a version stands in the split, 0 to 1; undefined for whom chance decided. */
+  stickyPoint?: number | undefined;
   /** Access-log facts: `policy`, `reason`, ... Only what is needed is allocated. */
   notes: Record<string, string> | undefined;
 }

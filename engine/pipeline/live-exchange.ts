@@ -20,6 +20,7 @@ export class LiveExchange implements FilterExchange {
   readonly responseHeaders: string[] = [];
   readonly removeResponseHeaders: string[] = [];
   readonly credentials: Credential[] = [];
+  stickyPoint: number | undefined = undefined;
   notes: Record<string, string> | undefined = undefined;
   /** Milliseconds of injected delay. */
   delayMs = 0;

@@ -20,7 +20,15 @@ export interface PlaneView {
 
 export type SampleFacts = Pick<
   Sample,
-  'startMs' | 'spanMs' | 'reporter' | 'revision' | 'series' | 'endpoints' | 'denials' | 'values'
+  | 'startMs'
+  | 'spanMs'
+  | 'reporter'
+  | 'revision'
+  | 'series'
+  | 'endpoints'
+  | 'denials'
+  | 'values'
+  | 'sticky'
 > & {
   /** The same requests by how they ended, for the agent's own metrics: these do not travel. */
   readonly outcomes?: readonly OutcomeFacts[];

@@ -110,6 +110,12 @@ const sample = Compile(
         { maxItems: 64 },
       ),
     ),
+    sticky: Type.Optional(
+      Type.Array(
+        Type.Object({ service: text(512), errors: Type.Array(count(), { maxItems: 512 }) }),
+        { maxItems: 1000 },
+      ),
+    ),
     values: Type.Optional(
       Type.Array(
         Type.Object({

@@ -1,4 +1,6 @@
 // The simulated service: what each version answers in each second, as the samples that agents would send.
+
+import { stickyGroupOf } from '#engine/model/sticky.ts';
 import type { Histogram, Sample, Series } from '#engine/model/telemetry.ts';
 import { buckets, type LatencyModel, usual } from './latency.ts';
 import { aliasTable, type Chance } from './random.ts';
@@ -60,8 +62,9 @@ export const createWorld = (world: World, chance: Chance) => {
       const arms = { baseline: emptyTally(), canary: emptyTally() };
       const samples: Sample[] = [];
       for (const [at, { skew }] of agents.entries()) {
+        const errors = new Map<number, number>();
         const series = users
-          ? userSeries(world, users, { chance, t, weight, arms, agents: agents.length })
+          ? userSeries(world, users, { chance, t, weight, arms, agents: agents.length }, errors)
           : agentSeries(world, { chance, t, weight, arms, agents: agents.length });
         if (world.loss !== undefined && chance.uniform() < world.loss) continue;
         samples.push({
@@ -76,6 +79,9 @@ export const createWorld = (world: World, chance: Chance) => {
           reporter: 'source',
           revision: 1,
           series,
+          // Nobody is recognised while there is only one version to go to.
+          ...(errors.size > 0 &&
+            weight > 0 && { sticky: [{ service, errors: [...errors].flat() }] }),
         });
       }
       return { samples, arms };
@@ -123,6 +129,7 @@ const userSeries = (
   world: World,
   { all, draw }: { all: readonly User[]; draw: (uniform: number) => number },
   span: Span,
+  errors: Map<number, number>,
 ): readonly Series[] => {
   const { chance, t, weight, agents } = span;
   const counts = { baseline: new Map<number, Count>(), canary: new Map<number, Count>() };
@@ -133,7 +140,11 @@ const userSeries = (
     const { endpoint } = user;
     const count = counts[arm].get(endpoint) ?? { endpoint, requests: 0, errors: 0 };
     count.requests += 1;
-    if (chance.uniform() < user.errors + world.errors(arm, endpoint, t)) count.errors += 1;
+    if (chance.uniform() < user.errors + world.errors(arm, endpoint, t)) {
+      count.errors += 1;
+      const group = stickyGroupOf(user.bucket);
+      errors.set(group, (errors.get(group) ?? 0) + 1);
+    }
     counts[arm].set(endpoint, count);
   }
   const series: Series[] = [];

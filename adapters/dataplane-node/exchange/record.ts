@@ -34,12 +34,13 @@ export const recordExchange = (run: Concluded): void => {
 };
 
 const outcomeOf = (run: Concluded, latencyMs: number): Outcome => {
-  const { exchange, forward, request, grpc } = run;
+  const { exchange, request, grpc } = run;
+  const { service, version } = run.forward?.upstream ?? nowhere;
   return {
     rule: exchange === undefined ? '' : exchange.rule.id,
-    service: forward === undefined ? '' : forward.upstream.service,
-    version: forward === undefined ? '' : forward.upstream.version,
-    source: request.peerPrincipal ?? exchange?.principal ?? 'unknown',
+    service,
+    version,
+    source: sourceOf(request, exchange),
     protocol: grpc === undefined ? 'http' : 'grpc',
     isMutual: isMutual(request),
     status: run.status,
@@ -50,10 +51,16 @@ const outcomeOf = (run: Concluded, latencyMs: number): Outcome => {
     requestBytes: run.requestBytes,
     responseBytes: run.responseBytes,
     retries: run.tries > 1 ? run.tries - 1 : 0,
+    stickyPoint: exchange?.stickyPoint,
     policy: exchange?.notes?.['policy'],
     policyRule: exchange?.notes?.['rule'],
   };
 };
+
+const nowhere = { service: '', version: '' };
+
+const sourceOf = (request: DownstreamRequest, exchange: Exchange | undefined): string =>
+  request.peerPrincipal ?? exchange?.principal ?? 'unknown';
 
 /** The caller has shown a certificate. */
 const isMutual = ({ peer }: DownstreamRequest): boolean =>

@@ -141,6 +141,23 @@ describe('a window', () => {
   });
 });
 
+describe('errors of callers who stay with their version', () => {
+  it('are counted by group, and nobody is named', async () => {
+    const counts = samples();
+    for (const [stickyPoint, status] of [
+      [0, 500],
+      [0.001, 503],
+      [0.5, 200],
+      [0.999, 504],
+      [undefined, 500],
+    ] as const)
+      counts.record({ ...outcome, stickyPoint, status });
+    counts.close();
+    const [window] = await Array.fromAsync(counts.read());
+    expect(window?.sticky).toEqual([{ service: 's', errors: [0, 2, 255, 1] }]);
+  });
+});
+
 describe('denials', () => {
   it('are counted by policy and rule, and in bounded number', async () => {
     const counts = samples();

@@ -108,6 +108,13 @@ describe('a split', () => {
 describe('a sticky split', () => {
   const even = { 'v1.0': 5000, 'v1.1': 5000 };
 
+  it('tells where the caller stands, and nothing of callers whom chance sends', async () => {
+    const request = serve(world(even, { sticky: { by: 'header', name: 'x-session' } }));
+    const one = forwarded(await request({ headers: { 'x-session': 'one' } }));
+    expect(one.exchange.stickyPoint).toBe(pointOf('one', catalog));
+    expect(forwarded(await request()).exchange.stickyPoint).toBeUndefined();
+  });
+
   it('recognises a header', async () => {
     const request = serve(world(even, { sticky: { by: 'header', name: 'x-session' } }));
     const versions = new Set<string>();
