@@ -11,6 +11,8 @@ import { closing } from '#test/adapters/dataplane-node/support.ts';
 const packages = {
   ab: 'apache2-utils',
   curl: 'curl',
+  h2load: 'nghttp2-client',
+  nghttp: 'nghttp2-client',
   nginx: 'nginx',
   wrk: 'wrk',
 } as const;
