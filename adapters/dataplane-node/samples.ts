@@ -25,6 +25,8 @@ export interface SamplesOptions {
   readonly everyMs?: number;
 }
 
+const MAX_AUDIT_LENGTH = 500;
+
 export class Samples {
   /** Numbers that answers carry. */
   readonly values = new ValueCounts();
@@ -32,6 +34,7 @@ export class Samples {
   /** By rule, then `service@version`, then source. */
   private cells = new Map<string, Map<string, Map<string, Cell>>>();
   private readonly denials = new DenialCounts();
+  private readonly audits = new DenialCounts();
   private readonly sticky = new StickyCounts();
   private windows: SampleFacts[] = [];
   private readonly waiting: ((result: IteratorResult<SampleFacts>) => void)[] = [];
@@ -62,6 +65,7 @@ export class Samples {
     if (outcome.stickyPoint !== undefined && isError(outcome))
       this.sticky.add(outcome.service, outcome.stickyPoint);
     if (outcome.policy !== undefined) this.denials.add(outcome.policy, outcome.policyRule);
+    if (outcome.audit !== undefined) this.audits.add(outcome.audit.slice(0, MAX_AUDIT_LENGTH));
   }
 
   /** A connection that was recorded when it began has ended. */
@@ -88,6 +92,7 @@ export class Samples {
     const at = clock.monotonic();
     const endpoints = this.options.endpoints?.() ?? [];
     const denials = this.denials.take();
+    const audits = this.audits.take().map(({ policy, requests }) => ({ says: policy, requests }));
     const values = this.values.take();
     const sticky = this.sticky.take();
     const facts = {
@@ -99,6 +104,7 @@ export class Samples {
       outcomes,
       ...(endpoints.length > 0 && { endpoints }),
       ...(denials.length > 0 && { denials }),
+      ...(audits.length > 0 && { audits }),
       ...(values.length > 0 && { values }),
       ...(sticky.length > 0 && { sticky }),
     };

@@ -26,6 +26,8 @@ export interface Outcome {
   /** The policy that refused the request, and its rule. */
   readonly policy?: string | undefined;
   readonly policyRule?: string | undefined;
+  /** What policies that only watch would have done. */
+  readonly audit?: string | undefined;
 }
 
 type Name = Pick<Series, 'rule' | 'service' | 'version' | 'source'>;

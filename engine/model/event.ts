@@ -40,6 +40,7 @@ export const eventTypes = [
   'decision.standing',
   'decision.retired',
   'access.denied',
+  'access.audited',
   'keys.rotated',
   'keys.unreachable',
   'keys.recovered',

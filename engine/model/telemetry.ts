@@ -47,6 +47,8 @@ export interface Sample {
   readonly endpoints?: readonly EndpointSeries[];
   /** What policies refused, at most 64 entries; absent if nothing. The series count these requests too. */
   readonly denials?: readonly Denial[];
+  /** What policies that only watch would have done, at most 64 entries; absent if nothing. */
+  readonly audits?: readonly Audit[];
   /** Numbers that answers carried, by metric of a Rollout; absent if none. */
   readonly values?: readonly ValueSeries[];
   /** Errors by group of callers who stay with their version; absent if none. */
@@ -71,6 +73,12 @@ export interface ValueSeries {
   readonly squares: number;
   /** Answers whose value was no number, out of its range or there twice; absent if none. */
   readonly refused?: number;
+}
+
+export interface Audit {
+  /** `Authorization/bibby/readers rule 0 would deny`; of several policies one after the other. */
+  readonly says: string;
+  readonly requests: number;
 }
 
 export interface Denial {

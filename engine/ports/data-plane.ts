@@ -27,6 +27,7 @@ export type SampleFacts = Pick<
   | 'series'
   | 'endpoints'
   | 'denials'
+  | 'audits'
   | 'values'
   | 'sticky'
 > & {

@@ -1,5 +1,5 @@
-// What policies refused, told every few seconds and per scope: never one message per request.
-import type { Denial, Sample } from '#engine/model/telemetry.ts';
+// What policies refused, or would have refused, told every few seconds and per scope: never one message per request.
+import type { Sample } from '#engine/model/telemetry.ts';
 
 const TELL_EVERY_MS = 10_000;
 /** The most frequent ones; the rest is one number. */
@@ -7,27 +7,34 @@ const MAX_TOLD = 20;
 const MAX_KNOWN = 1000;
 
 interface Told {
-  readonly type: 'access.denied';
+  readonly type: 'access.denied' | 'access.audited';
   readonly subject: string;
   readonly data: Readonly<Record<string, unknown>>;
 }
 
+interface Counts {
+  readonly byKey: Map<string, number>;
+  other: number;
+}
+
 interface Tally {
   readonly sinceMs: number;
-  readonly counts: Map<string, number>;
+  readonly denials: Counts;
+  readonly audits: Counts;
   revision: number;
-  other: number;
 }
 
 export class Denials {
   readonly #tallies = new Map<string, Tally>();
 
-  add({ scope, revision, denials }: Sample, nowMs: number): void {
-    if (denials === undefined || denials.length === 0) return;
+  add({ scope, revision, denials = [], audits = [] }: Sample, nowMs: number): void {
+    if (denials.length + audits.length === 0) return;
     const tally = this.#tallies.get(scope) ?? fresh(nowMs);
     this.#tallies.set(scope, tally);
     tally.revision = Math.max(tally.revision, revision);
-    for (const denial of denials) count(tally, denial);
+    for (const { policy, rule, requests } of denials)
+      count(tally.denials, JSON.stringify([policy, rule]), requests);
+    for (const { says, requests } of audits) count(tally.audits, says, requests);
   }
 
   /** What has been waiting long enough. */
@@ -36,7 +43,7 @@ export class Denials {
     for (const [scope, tally] of this.#tallies) {
       if (nowMs - tally.sinceMs < TELL_EVERY_MS) continue;
       this.#tallies.delete(scope);
-      told.push({ type: 'access.denied', subject: scope, data: dataOf(scope, tally, nowMs) });
+      told.push(...eventsOf(scope, tally, nowMs));
     }
     return told;
   }
@@ -48,29 +55,49 @@ export class Denials {
 
 const fresh = (nowMs: number): Tally => ({
   sinceMs: nowMs,
-  counts: new Map(),
+  denials: { byKey: new Map(), other: 0 },
+  audits: { byKey: new Map(), other: 0 },
   revision: 0,
-  other: 0,
 });
 
-const count = (tally: Tally, { policy, rule, requests }: Denial): void => {
-  const key = JSON.stringify([policy, rule]);
-  const before = tally.counts.get(key);
-  if (before === undefined && tally.counts.size >= MAX_KNOWN) tally.other += requests;
-  else tally.counts.set(key, (before ?? 0) + requests);
+const count = (counts: Counts, key: string, requests: number): void => {
+  const before = counts.byKey.get(key);
+  if (before === undefined && counts.byKey.size >= MAX_KNOWN) counts.other += requests;
+  else counts.byKey.set(key, (before ?? 0) + requests);
 };
 
-const dataOf = (scope: string, tally: Tally, nowMs: number): Told['data'] => {
-  const all = [...tally.counts].sort(([, a], [, b]) => b - a);
-  const rest = all.slice(MAX_TOLD).reduce((sum, [, requests]) => sum + requests, tally.other);
-  return {
-    scope,
-    revision: tally.revision,
-    spanMs: Math.round(nowMs - tally.sinceMs),
-    denials: all.slice(0, MAX_TOLD).map(([key, requests]) => {
-      const [policy, rule] = JSON.parse(key) as [string, string];
-      return { policy, ...(rule !== '' && { rule: Number(rule) }), requests };
-    }),
-    ...(rest > 0 && { others: rest }),
-  };
+const eventsOf = (scope: string, tally: Tally, nowMs: number): readonly Told[] => {
+  const { sinceMs, revision, denials, audits } = tally;
+  const facts = { scope, revision, spanMs: Math.round(nowMs - sinceMs) };
+  const events: Told[] = [];
+  if (denials.byKey.size > 0)
+    events.push({
+      type: 'access.denied',
+      subject: scope,
+      data: { ...facts, denials: mostOf(denials).map(denialOf), ...restOf(denials) },
+    });
+  if (audits.byKey.size > 0)
+    events.push({
+      type: 'access.audited',
+      subject: scope,
+      data: { ...facts, audits: mostOf(audits).map(auditOf), ...restOf(audits) },
+    });
+  return events;
 };
+
+const sorted = ({ byKey }: Counts) => [...byKey].sort(([, a], [, b]) => b - a);
+const mostOf = (counts: Counts) => sorted(counts).slice(0, MAX_TOLD);
+
+const restOf = (counts: Counts): { readonly others?: number } => {
+  const rest = sorted(counts)
+    .slice(MAX_TOLD)
+    .reduce((sum, [, requests]) => sum + requests, counts.other);
+  return rest > 0 ? { others: rest } : {};
+};
+
+const denialOf = ([key, requests]: readonly [string, number]) => {
+  const [policy, rule] = JSON.parse(key) as [string, string];
+  return { policy, ...(rule !== '' && { rule: Number(rule) }), requests };
+};
+
+const auditOf = ([says, requests]: readonly [string, number]) => ({ says, requests });

@@ -110,6 +110,9 @@ const sample = Compile(
         { maxItems: 64 },
       ),
     ),
+    audits: Type.Optional(
+      Type.Array(Type.Object({ says: text(512), requests: count() }), { maxItems: 64 }),
+    ),
     sticky: Type.Optional(
       Type.Array(
         Type.Object({ service: text(512), errors: Type.Array(count(), { maxItems: 512 }) }),

@@ -54,6 +54,7 @@ const outcomeOf = (run: Concluded, latencyMs: number): Outcome => {
     stickyPoint: exchange?.stickyPoint,
     policy: exchange?.notes?.['policy'],
     policyRule: exchange?.notes?.['rule'],
+    audit: exchange?.notes?.['audit'],
   };
 };
 

@@ -12,6 +12,7 @@ export const recordConnect = (tunnel: TunnelFacts): void =>
     ...outcomeOf(tunnel),
     policy: tunnel.notes?.['policy'],
     policyRule: tunnel.notes?.['rule'],
+    audit: tunnel.notes?.['audit'],
   });
 
 export const recordTunnel = (tunnel: TunnelFacts): void => {

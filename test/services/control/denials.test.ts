@@ -55,6 +55,16 @@ describe('denials', () => {
     expect(told?.data['others']).toBe(1480);
   });
 
+  it('that were only rehearsed are told on their own', () => {
+    const denials = new Denials();
+    const says = 'Authorization/a/x rule 0 would deny';
+    denials.add({ ...sample(), audits: [{ says, requests: 2 }] }, 0);
+    denials.add({ ...sample(), audits: [{ says, requests: 1 }] }, 1000);
+    expect(denials.take(10_000)).toMatchObject([
+      { type: 'access.audited', subject: 'edge.public', data: { audits: [{ says, requests: 3 }] } },
+    ]);
+  });
+
   it('of a term that is over are not told', () => {
     const denials = new Denials();
     denials.add(sample(refused('p', '', 1)), 0);

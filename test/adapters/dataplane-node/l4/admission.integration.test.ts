@@ -83,7 +83,8 @@ it('whoever is denied is closed before the service hears of him, and it is told 
 });
 
 it('a policy that only watches lets everybody through, and says so', async () => {
-  const { port, lines } = await start({}, { action: 'DENY', mode: 'audit', rules: [{}] });
+  const watching = { action: 'DENY' as const, mode: 'audit' as const, rules: [{}] };
+  const { plane, port, lines } = await start({}, watching);
   const caller = await rawCaller(port);
   caller.send('hello');
   expect(await caller.until('hello')).toBe('got hello');
@@ -93,6 +94,11 @@ it('a policy that only watches lets everybody through, and says so', async () =>
     status: 200,
     notes: { audit: 'Authorization/bibby/queue rule 0 would deny' },
   });
+  await plane.close();
+  const audits = await Array.fromAsync(plane.samples(), (facts) => facts.audits ?? []);
+  expect(audits.flat()).toEqual([
+    { says: 'Authorization/bibby/queue rule 0 would deny', requests: 1 },
+  ]);
 });
 
 /** What it gets back for a `hello`; empty if it is closed. */
