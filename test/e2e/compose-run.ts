@@ -72,7 +72,7 @@ export const startCompose = async (): Promise<ComposeRun> => {
     states,
     weir: (...args) => compose('exec', '-T', 'control', 'node', 'services/cli/main.ts', ...args),
     async healthy(service) {
-      for (let round = 0; round < 120; round++) {
+      for (let round = 0; round < 360; round++) {
         const state = (await states()).get(service) ?? '';
         if (/^Up .*\(healthy\)|^Up [^(]*$/.test(state)) return;
         await sleep(500);

@@ -93,7 +93,7 @@ describe.skipIf(reason !== undefined)('docker compose up', () => {
       expect(after.sent).toBeGreaterThan(before.sent);
       expect([after.failed, after.lost]).toEqual([before.failed, before.lost]);
     },
-    120_000,
+    300_000,
   );
 
   it.each(longRunning)(
@@ -106,11 +106,11 @@ describe.skipIf(reason !== undefined)('docker compose up', () => {
       for (const path of ['/catalog/books', '/library/shelves', '/circulation/checkouts'])
         await untilServed(path);
     },
-    120_000,
+    300_000,
   );
 
   it('takes a new policy after all that', async () => {
     const answer = await run.weir('apply', '-f', 'policies/', '--wait', '--timeout', '60s');
     expect(answer).toContain('applied by');
-  }, 120_000);
+  }, 300_000);
 });
