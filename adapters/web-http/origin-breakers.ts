@@ -2,7 +2,7 @@
 // hears so at once.
 import CircuitBreaker from 'opossum';
 import type { WebAnswer, WebRequest } from '#engine/ports/web.ts';
-import { UselessAnswer } from './read-body.ts';
+import { Abandoned, UselessAnswer } from './read-body.ts';
 
 export interface BreakerOptions {
   /** So many calls within ten seconds before it may open. Default 10. */
@@ -70,7 +70,7 @@ export class OriginBreakers {
       enableSnapshots: false,
       resetTimeout: resetMs,
       capacity,
-      errorFilter: (error: unknown) => error instanceof UselessAnswer,
+      errorFilter: (error: unknown) => error instanceof UselessAnswer || error instanceof Abandoned,
     });
     this.#breakers.set(origin, breaker);
     const [oldest] = this.#breakers.keys();

@@ -6,6 +6,13 @@ import { brotliDecompress, gunzip, inflate } from 'node:zlib';
 /** The address answered, and what it said is of no use. It is none the worse for it. */
 export class UselessAnswer extends Error {}
 
+/** Who asked does not want to know any more. */
+export class Abandoned extends Error {
+  constructor() {
+    super('nobody waits for the answer any more');
+  }
+}
+
 const decoders = new Map([
   ['gzip', promisify(gunzip)],
   ['x-gzip', promisify(gunzip)],

@@ -5,7 +5,7 @@ import { Agent, request as send } from 'undici';
 import type { Web, WebAnswer, WebRequest } from '#engine/ports/web.ts';
 import { guardedLookup } from './guarded-lookup.ts';
 import { type BreakerOptions, OriginBreakers } from './origin-breakers.ts';
-import { readBody, UselessAnswer } from './read-body.ts';
+import { Abandoned, readBody, UselessAnswer } from './read-body.ts';
 import { isRefusedAddress } from './refused-address.ts';
 
 export interface WebOptions {
@@ -48,14 +48,15 @@ export const createWeb = (options: WebOptions = {}): Web => {
 
   /** A connection that was kept may be closed by the other side at the very moment it is used again. */
   const ask = async (request: WebRequest): Promise<WebAnswer> => {
-    const signal = AbortSignal.timeout(request.timeoutMs);
+    const timeout = AbortSignal.timeout(request.timeoutMs);
+    const signal = request.signal ? AbortSignal.any([timeout, request.signal]) : timeout;
     try {
       return await exchange(request, signal).catch((error: unknown) => {
         if (request.method === 'POST' || !isCutOff(error)) throw error;
         return exchange(request, signal);
       });
     } catch (error) {
-      throw told(error, request);
+      throw request.signal?.aborted ? new Abandoned() : told(error, request);
     }
   };
 

@@ -21,7 +21,8 @@ export const askAuthorizer = async (
   try {
     const { url, timeoutMs } = plan;
     const headers = questionHeaders(plan, exchange);
-    const answer = await web.ask({ method: 'GET', url, headers, timeoutMs });
+    const { gone: signal } = exchange.request;
+    const answer = await web.ask({ method: 'GET', url, headers, timeoutMs, signal });
     if (answer.status >= 200 && answer.status < 300) return { type: 'pass', answer };
     const respond = refusal(answer);
     if (respond !== undefined) return { type: 'refuse', respond };

@@ -26,6 +26,8 @@ export interface RequestView {
   readonly peerPrincipal: string | undefined;
   /** Other names of the peer's certificate; absent without one, and where the data plane does not look. */
   readonly peerNames?: PeerNames | undefined;
+  /** Aborted once the caller has gone away without an answer; absent where nobody can tell. For filters that wait for others. */
+  readonly gone?: AbortSignal | undefined;
   /** First value; `name` in lower case. */
   header(name: string): string | undefined;
   /** All values, in order. */

@@ -11,6 +11,8 @@ export interface WebRequest {
   readonly timeoutMs: number;
   /** Of the answer's body, after decoding. Default 64 KiB. */
   readonly maxBytes?: number;
+  /** Once aborted nobody wants the answer any more: the call is broken off, which says nothing about the address. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface WebAnswer {

@@ -29,6 +29,7 @@ export class DownstreamRequest implements RequestView {
   private isTrustedPeer = false;
   private lastAuthority = '';
   private lastHost = '';
+  private leaving: AbortController | undefined;
 
   constructor(head: RequestHead, peer: PeerFacts, plan: ListenerPlan) {
     this.head = head;
@@ -85,6 +86,15 @@ export class DownstreamRequest implements RequestView {
       : clientOf(this.peer.address, hops.join(','), this.listenerPlan.proxies);
   }
 
+  get gone(): AbortSignal {
+    return (this.leaving ??= new AbortController()).signal;
+  }
+
+  /** The caller has gone away. */
+  leave(): void {
+    this.leaving?.abort();
+  }
+
   header(name: string): string | undefined {
     return this.head.fields.first(name);
   }
@@ -106,6 +116,7 @@ export class DownstreamRequest implements RequestView {
   /** Reads target and Host of the head just parsed. */
   read(port: PortPlan): Refusal | undefined {
     const { head } = this;
+    this.leaving = undefined;
     if (head.method === 'CONNECT') return refusals.connect;
     this.authority = head.hostField;
     let { target } = head;

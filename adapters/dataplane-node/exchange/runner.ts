@@ -153,6 +153,7 @@ export class ExchangeRunner extends Tries implements RequestSink, Concluded {
 
   onDisconnect(): void {
     if (this.phase === Phase.Done) return;
+    if (this.phase === Phase.Deciding) this.request.leave();
     if (this.phase !== Phase.Raw) {
       this.flag = 'DC';
       if (this.status === 0) this.status = 499;

@@ -423,6 +423,23 @@ describe('a caller that goes away', () => {
     expect(plane.stats().upstreamConnections).toBe(0);
   });
 
+  it('is known to be gone by those who are asked about it', async () => {
+    const signals: (AbortSignal | undefined)[] = [];
+    const { port, plane } = await startPlane(viewOf([upstream([1])]), {
+      handle: (request) => {
+        signals.push(request.gone);
+        return new Promise(() => {});
+      },
+    });
+    const caller = await rawCaller(port);
+    caller.send(get());
+    while (signals.length === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+    expect(signals[0]?.aborted).toBe(false);
+    caller.socket.resetAndDestroy();
+    while (plane.stats().exchanges > 0) await new Promise((resolve) => setTimeout(resolve, 2));
+    expect(signals[0]?.aborted).toBe(true);
+  });
+
   it('in one direction only still gets a quick answer', async () => {
     const server = await rawUpstream((socket) => {
       setTimeout(() => socket.write(ok('late')), 50);

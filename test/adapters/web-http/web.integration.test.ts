@@ -145,6 +145,26 @@ describe('an origin that is out of order', () => {
       .toBe(200);
   });
 
+  it('is not one whose callers lose interest', async () => {
+    let cut = 0;
+    let answers = false;
+    const url = await serve((request, response) => {
+      if (answers) response.end('here');
+      else request.once('close', () => (cut += 1));
+    });
+    for (let i = 0; i < 5; i += 1) {
+      const interest = new AbortController();
+      const asked = asking(url, { signal: interest.signal }, { breaker });
+      setTimeout(() => interest.abort(), 10);
+      await expect(asked).rejects.toThrow('nobody waits for the answer any more');
+    }
+    await expect.poll(() => cut).toBe(5);
+    answers = true;
+    await expect(asking(url, { signal: new AbortController().signal })).resolves.toMatchObject({
+      body: 'here',
+    });
+  });
+
   it('is not one that refuses its callers', async () => {
     let asked = 0;
     const url = await serve((_request, response) => {

@@ -48,6 +48,13 @@ const setUp = (
 
 const alice = { status: 202, headers: { 'x-auth-request-user': 'alice', 'x-else': 'no' } };
 
+it('the question is dropped when the caller goes away', async () => {
+  const { web, request } = setUp(alice);
+  const { signal } = new AbortController();
+  await request({ gone: signal });
+  expect(web.asked[0]?.signal).toBe(signal);
+});
+
 describe('a request that the service lets pass', () => {
   it('goes on with the headers that policy names, and with a principal', async () => {
     const { request } = setUp(alice);
