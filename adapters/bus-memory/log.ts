@@ -16,7 +16,7 @@ export interface LogLink {
 export const createMemoryLog = (hub: MemoryHub, name: string, link: LogLink): Log => {
   const stream = hub.stream(name);
   return {
-    append: async ({ subject, data, expectLast }) => {
+    append: async ({ subject, data, expectLast, id }) => {
       link.mustBeUp();
       if (data.byteLength > MAX_VALUE_BYTES)
         throw new EngineError(
@@ -24,6 +24,8 @@ export const createMemoryLog = (hub: MemoryHub, name: string, link: LogLink): Lo
           `${data.byteLength} bytes on ${subject}; the log takes ${MAX_VALUE_BYTES}`,
           { source: 'caller' },
         );
+      const known = stream.known(id, hub.now());
+      if (known !== undefined) return known;
       const last = stream.last(subject)?.sequence ?? 0;
       if (expectLast !== undefined && expectLast !== last)
         throw new EngineError(
@@ -31,7 +33,7 @@ export const createMemoryLog = (hub: MemoryHub, name: string, link: LogLink): Lo
           `${subject}: expected last sequence ${expectLast}, found ${last}`,
           { source: 'caller', retryable: true, details: { expectLast, last } },
         );
-      return stream.append(subject, data.slice(), hub.now());
+      return stream.append(subject, data.slice(), hub.now(), id);
     },
     read: (filter, from) => {
       const reader = new MemoryReader(stream, filter, from, () => link.isUp());

@@ -9,6 +9,9 @@ interface Follower {
   restart(): void;
 }
 
+/** As the streams on NATS have it. */
+const ID_WINDOW_MS = 120_000;
+
 export class MemoryStream {
   readonly name: string;
   readonly readers = new Set<Follower>();
@@ -16,6 +19,7 @@ export class MemoryStream {
   readonly #perSubject: number;
   #entries: LogEntry[] = [];
   #last = 0;
+  readonly #ids = new Map<string, { readonly sequence: number; readonly atMs: number }>();
 
   constructor(name: string) {
     this.name = name;
@@ -26,8 +30,15 @@ export class MemoryStream {
     return this.#last;
   }
 
-  append(subject: string, data: Uint8Array, atMs: number): number {
+  /** Sequence of the entry that had this id a short while ago. */
+  known(id: string | undefined, nowMs: number): number | undefined {
+    for (const [old, { atMs }] of this.#ids) if (nowMs - atMs > ID_WINDOW_MS) this.#ids.delete(old);
+    return id === undefined ? undefined : this.#ids.get(id)?.sequence;
+  }
+
+  append(subject: string, data: Uint8Array, atMs: number, id?: string): number {
     this.#last += 1;
+    if (id !== undefined) this.#ids.set(id, { sequence: this.#last, atMs });
     const entry: LogEntry = { subject, sequence: this.#last, data, atMs };
     if (this.#perSubject === 1)
       this.#entries = this.#entries.filter((kept) => kept.subject !== subject);
@@ -63,6 +74,7 @@ export class MemoryStream {
   recreate(): void {
     this.#entries = [];
     this.#last = 0;
+    this.#ids.clear();
     for (const reader of this.readers) reader.restart();
   }
 }

@@ -8,6 +8,7 @@ import { Assembler, everyPart, MAX_VALUE_BYTES, marksOf, partSubject, split } fr
 import { NatsReader } from './reader.ts';
 import { ensureStream, streamInfo } from './streams.ts';
 
+const MESSAGE_ID = 'Nats-Msg-Id';
 const EXPECT_LAST = 'Nats-Expected-Last-Subject-Sequence';
 
 interface Stored {
@@ -49,7 +50,7 @@ class NatsLog implements Log {
     }
   }
 
-  async append({ subject, data, expectLast }: Parameters<Log['append']>[0]): Promise<number> {
+  async append({ subject, data, expectLast, id }: Parameters<Log['append']>[0]): Promise<number> {
     if (data.byteLength > MAX_VALUE_BYTES)
       throw new EngineError(
         'ERR_MESSAGE_TOO_LARGE',
@@ -61,6 +62,7 @@ class NatsLog implements Log {
       setId: () => nuid.next(),
     });
     let sequence = 0;
+    if (id !== undefined && parts.length === 1) parts[0]?.headers.set(MESSAGE_ID, id);
     for (const part of parts) {
       const isHead = part.subject === subject;
       if (isHead && expectLast !== undefined) part.headers.set(EXPECT_LAST, String(expectLast));

@@ -22,12 +22,14 @@ export interface LogReader extends AsyncIterable<LogEntry> {
 export interface Log {
   /**
    * Resolves once stored, with the sequence. `expectLast` is the last sequence on the same subject (0: none yet); another writer in
-   * between means ERR_LOG_CONFLICT and nothing stored.
+   * between means ERR_LOG_CONFLICT and nothing stored. What has the `id` of an entry of the last two minutes is stored no second
+   * time, whoever writes it: the sequence of the first is the answer. Only entries that fit into one message have ids.
    */
   append(entry: {
     readonly subject: string;
     readonly data: Uint8Array;
     readonly expectLast?: number;
+    readonly id?: string;
   }): Promise<number>;
   /** `all`: from the first entry. `last`: the last entry per subject. `new`: only what comes. A number: from that sequence on. Then follows for ever. */
   read(filter: string, from: 'all' | 'last' | 'new' | number): LogReader;

@@ -18,7 +18,10 @@ interface Told {
 export interface Events {
   /** Never throws and never waits: an event that cannot be stored is reported and dropped. */
   tell(told: Told): void;
-  /** As `tell`, but not again if the last event of its type has the same id. Resolves once stored. */
+  /**
+   * As `tell`, but not again if the last event of its type has the same id, nor if one of the last two minutes has: a leader that
+   * was held up in the middle of it does not tell what its successor has told. Resolves once stored.
+   */
   tellOnce(told: Told & { readonly id: string }): Promise<void>;
 }
 
@@ -42,7 +45,13 @@ export const createEvents = (options: {
   });
   const store = async (told: Told): Promise<void> => {
     try {
-      await log.append({ subject: subjects.event(told.type), data: encodeJson(eventOf(told)) });
+      const { type, id } = told;
+      const data = encodeJson(eventOf(told));
+      await log.append({
+        subject: subjects.event(type),
+        data,
+        ...(id === undefined ? {} : { id }),
+      });
     } catch (error) {
       onError(`event ${told.type}`, error);
     }

@@ -70,12 +70,13 @@ export interface RolloutRunDeps {
   readonly now: () => number;
 }
 
-const freshRecord = (plan: RolloutPlan): RolloutRecord => ({
+/** One that was deleted and comes back names its events otherwise than before. */
+const freshRecord = (plan: RolloutPlan, nowMs: number): RolloutRecord => ({
   v: 1,
   machine: idleRollout(plan),
   analysis: undefined,
   seen: [plan.baseline],
-  turn: 0,
+  turn: nowMs,
   pending: [],
 });
 
@@ -92,7 +93,7 @@ export class RolloutRun {
     this.id = plan.id;
     this.#plan = plan;
     this.#deps = deps;
-    this.#record = freshRecord(plan);
+    this.#record = freshRecord(plan, deps.now());
     if (stored !== undefined) this.#restore(stored);
   }
 
@@ -121,12 +122,12 @@ export class RolloutRun {
   /** After what broke it: idle, with the traffic where it is. None of the versions in `seen` starts by itself. */
   reset(seen: readonly string[]): Promise<void> {
     return this.#alone(async () => {
-      const fresh = freshRecord(this.#plan);
+      const fresh = freshRecord(this.#plan, this.#deps.now());
       const record = {
         ...fresh,
         seen: [...new Set([...fresh.seen, ...seen])],
         // Event names are not used twice, whatever the lost record had.
-        turn: Math.max(this.#record.turn, this.#deps.now()) + 1,
+        turn: Math.max(this.#record.turn, fresh.turn) + 1,
       };
       await this.#deps.save(this.id, record);
       this.#record = record;

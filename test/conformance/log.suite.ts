@@ -56,6 +56,20 @@ export const logSuite = (options: SuiteOptions & { readonly bigValueBytes: numbe
       reader.close();
     });
 
+    check('stores what has the same id once, whoever writes it', async () => {
+      const { log, root } = await open();
+      const other = await (await world.connect()).log(streams.policy);
+      const entry = (value: string, id: string) => ({
+        subject: `${root}.a`,
+        data: bytes(value),
+        id: `${root}.${id}`,
+      });
+      const first = await log.append(entry('1', 'one'));
+      await log.append(entry('2', 'two'));
+      expect(await other.append(entry('3', 'one'))).toBe(first);
+      expect(text((await log.last(`${root}.a`))?.data ?? new Uint8Array())).toBe('2');
+    });
+
     check('says when an entry was stored', async () => {
       const { log, root, put } = await open();
       const before = Date.now();
