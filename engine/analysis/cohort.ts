@@ -2,12 +2,12 @@
 // side only, so what all agents of a side report in the same two seconds, by control's clock, is one window of it.
 import type { CohortArm, CohortFigures, CohortVerdict } from '../model/policy-canary.ts';
 import type { AnalysisPlan } from '../model/rollout-plan.ts';
-import type { Histogram, Sample, Series } from '../model/telemetry.ts';
-import type { Verdict } from '../model/verdict.ts';
+import type { Sample, Series } from '../model/telemetry.ts';
+import type { ArmFigures, Verdict } from '../model/verdict.ts';
 import { judge, observe, startAnalysis } from './analysis.ts';
 import { type JudgeFacts, suspicionAt } from './facts.ts';
-import { emptyHistogram, merge } from './histogram.ts';
 import { type AnalysisState, readAnalysisState } from './state.ts';
+import { type Answers, alike, answersIn, joinAnswers, type UsualRatios } from './usual.ts';
 import { admit, type Watermarks } from './watermark.ts';
 
 /** Plain JSON, to be persisted. */
@@ -26,23 +26,18 @@ export interface CohortState {
 interface ScopeState {
   /** Percent of the agents that are in the cohort. */
   readonly share: number;
+  readonly usual: UsualRatios;
   readonly windows: number;
   readonly window: { readonly sinceMs: number; readonly cohort: Tally; readonly rest: Tally };
-  readonly refusedOf: { readonly cohort: number; readonly rest: number };
-  /** 5xx and latency. */
-  readonly failures: AnalysisState;
-  /** 4xx. */
-  readonly refusals: AnalysisState;
+  readonly totals: { readonly cohort: Totals; readonly rest: Totals };
+  readonly tests: Readonly<Record<Aspect, AnalysisState>>;
 }
 
+type Aspect = keyof UsualRatios;
+type Totals = Omit<Answers, 'latency'>;
+
 /** By endpoint group. */
-type Tally = Readonly<Record<string, Counted>>;
-interface Counted {
-  readonly requests: number;
-  readonly failed: number;
-  readonly refused: number;
-  readonly latency: Histogram;
-}
+type Tally = Readonly<Record<string, Answers>>;
 
 export interface CohortPlan {
   readonly id: string;
@@ -50,45 +45,55 @@ export interface CohortPlan {
   readonly cohorts: Readonly<Record<string, readonly string[]>>;
   /** Percent of the agents, by scope. */
   readonly shares: Readonly<Record<string, number>>;
+  /** What was so before, by scope. */
+  readonly usual?: Readonly<Record<string, UsualRatios>>;
 }
 
 const WINDOW_MS = 2000;
 /** Nobody is promoted sooner. */
 const SOAK_MS = 20_000;
+type Margins = Omit<AnalysisPlan, 'alpha'>;
+
 /** The deadline is the machine's business. */
 const NEVER_MS = Number.MAX_SAFE_INTEGER;
 /** Share of good revisions that are ever taken back, over all scopes and tests. */
 const ALPHA = 0.01;
 
-const failureMargins: Omit<AnalysisPlan, 'alpha'> = {
+const failures: Margins = {
   beta: 0.05,
   maxErrorRatio: 1.25,
   maxErrorRate: 0.001,
   promoteErrorRatio: 2,
   promoteErrorRate: 0.003,
-  latency: 'on',
+  latency: 'off',
   warmUpMs: 3000,
   maxLatencyRatio: 1.25,
   promoteLatencyRatio: { p90: 1.5, p99: 2 },
 };
-/** Who is refused depends on callers more than on agents, and callers keep to an agent: wider. */
-const refusalMargins: Omit<AnalysisPlan, 'alpha'> = {
-  ...failureMargins,
-  maxErrorRatio: 1.5,
-  maxErrorRate: 0.005,
-  promoteErrorRate: 0.01,
-  latency: 'off',
+const aspects: Readonly<Record<Aspect, Margins>> = {
+  failed: failures,
+  /** Who is refused depends on callers more than on agents, and callers keep to an agent: wider. */
+  refused: { ...failures, maxErrorRatio: 1.5, maxErrorRate: 0.005, promoteErrorRate: 0.01 },
+  slow: { ...failures, latency: 'on' },
 };
+const all = Object.keys(aspects) as readonly Aspect[];
+const errorNames: Readonly<Record<Aspect, string>> = { failed: '5xx', refused: '4xx', slow: '' };
+
+const byAspect = <T>(make: (aspect: Aspect) => T): Readonly<Record<Aspect, T>> => ({
+  failed: make('failed'),
+  refused: make('refused'),
+  slow: make('slow'),
+});
 
 const COHORT = 'cohort';
 const REST = 'rest';
 
 export const startCohort = (plan: CohortPlan, nowMs: number): CohortState => {
   const scopes = Object.keys(plan.cohorts);
-  const alpha = ALPHA / (2 * scopes.length);
+  const alpha = ALPHA / (all.length * scopes.length);
   const stateOf = (scope: string): ScopeState => {
     const share = plan.shares[scope] ?? 10;
-    const start = (margins: Omit<AnalysisPlan, 'alpha'>): AnalysisState =>
+    const start = (aspect: Aspect): AnalysisState =>
       startAnalysis(
         {
           id: plan.id,
@@ -101,18 +106,18 @@ export const startCohort = (plan: CohortPlan, nowMs: number): CohortState => {
           deadlineMs: NEVER_MS,
           onInconclusive: 'hold',
           start: 'manual',
-          analysis: { ...margins, alpha },
+          analysis: { ...aspects[aspect], alpha },
         },
         { baseline: REST, canary: COHORT },
         nowMs,
       );
     return {
       share,
+      usual: plan.usual?.[scope] ?? alike,
       windows: 0,
       window: { sinceMs: nowMs, cohort: {}, rest: {} },
-      refusedOf: { cohort: 0, rest: 0 },
-      failures: start(failureMargins),
-      refusals: start(refusalMargins),
+      totals: { cohort: none, rest: none },
+      tests: byAspect(start),
     };
   };
   return {
@@ -125,6 +130,8 @@ export const startCohort = (plan: CohortPlan, nowMs: number): CohortState => {
     watermarks: {},
   };
 };
+
+const none: Totals = { requests: 0, refused: 0, failed: 0 };
 
 /** Each sample counts once. Of agents that are not where they should be, none does. */
 export const observeCohort = (state: CohortState, sample: Sample): CohortState => {
@@ -145,25 +152,14 @@ export const observeCohort = (state: CohortState, sample: Sample): CohortState =
 };
 
 const add = (tally: Tally, series: readonly Series[]): Tally => {
-  const next: Record<string, Counted> = { ...tally };
-  for (const { rule, requests, errors, statuses, latency, source } of series) {
-    if (source === 'mirror') continue;
-    const old = next[rule] ?? { requests: 0, failed: 0, refused: 0, latency: emptyHistogram };
-    next[rule] = {
-      requests: old.requests + requests,
-      failed: old.failed + errors,
-      refused: old.refused + refusedIn(statuses),
-      latency: merge(old.latency, latency),
-    };
+  const next: Record<string, Answers> = { ...tally };
+  for (const one of series) {
+    const answers = answersIn({ series: [one] });
+    const old = next[one.rule];
+    next[one.rule] = old ? joinAnswers(old, answers) : answers;
   }
   return next;
 };
-
-const refusedIn = (statuses: Series['statuses']): number =>
-  Object.entries(statuses).reduce(
-    (sum, [status, count]) => (/^4\d\d$/.test(status) ? sum + count : sum),
-    0,
-  );
 
 /** The verdict at this moment, over all scopes. */
 export const judgeCohort = (
@@ -177,19 +173,19 @@ export const judgeCohort = (
     const { share: weight } = closed;
     const since = { startedMs: state.startedMs, stepStartedMs: state.startedMs };
     const facts: JudgeFacts = { nowMs, weight, step: 1, ...since };
-    const [failures, failed] = judge(closed.failures, facts);
-    const [refusals, refused] = judge(closed.refusals, facts);
-    scopes[scope] = { ...closed, failures, refusals };
-    judged.push({ scope, failed, refused, figures: figuresOf(scope, closed, failed, refused) });
+    const outcomes = byAspect((aspect) => judge(closed.tests[aspect], facts));
+    const verdicts = byAspect((aspect) => outcomes[aspect][1]);
+    scopes[scope] = { ...closed, tests: byAspect((aspect) => outcomes[aspect][0]) };
+    judged.push({ scope, verdicts, figures: figuresOf(scope, closed, verdicts) });
   }
   const isSoaked = nowMs - state.startedMs >= SOAK_MS;
   return [{ ...state, scopes }, verdictOf(judged, isSoaked)];
 };
 
+type Verdicts = Readonly<Record<Aspect, Verdict>>;
 interface Judged {
   readonly scope: string;
-  readonly failed: Verdict;
-  readonly refused: Verdict;
+  readonly verdicts: Verdicts;
   readonly figures: CohortFigures;
 }
 
@@ -201,11 +197,10 @@ const closeWindow = (
 ): ScopeState => {
   const { cohort, rest, sinceMs } = known.window;
   if (nowMs - sinceMs < WINDOW_MS) return known;
-  const isEmpty = Object.keys(cohort).length + Object.keys(rest).length === 0;
   const windows = known.windows + 1;
   const window = { sinceMs: nowMs, cohort: {}, rest: {} };
-  if (isEmpty) return { ...known, window };
-  const sample = (bad: 'failed' | 'refused'): Sample => ({
+  if (Object.keys(cohort).length + Object.keys(rest).length === 0) return { ...known, window };
+  const sample = (aspect: Aspect): Sample => ({
     v: 1,
     type: 'sample',
     agent: scope,
@@ -216,37 +211,46 @@ const closeWindow = (
     spanMs: nowMs - sinceMs,
     reporter: 'source',
     revision: 0,
-    series: [...seriesOf(scope, COHORT, cohort, bad), ...seriesOf(scope, REST, rest, bad)],
+    series: [
+      ...seriesOf({ scope, version: COHORT, aspect, times: 1 }, cohort),
+      ...seriesOf({ scope, version: REST, aspect, times: known.usual[aspect] }, rest),
+    ],
   });
   return {
     ...known,
     windows,
     window,
-    refusedOf: {
-      cohort: known.refusedOf.cohort + refusals(cohort),
-      rest: known.refusedOf.rest + refusals(rest),
-    },
-    failures: observe(known.failures, sample('failed')),
-    refusals: observe(known.refusals, sample('refused')),
+    totals: { cohort: total(known.totals.cohort, cohort), rest: total(known.totals.rest, rest) },
+    tests: byAspect((aspect) => observe(known.tests[aspect], sample(aspect))),
   };
 };
 
-const refusals = (tally: Tally): number =>
-  Object.values(tally).reduce((sum, { refused }) => sum + refused, 0);
+const total = (before: Totals, tally: Tally): Totals =>
+  Object.values(tally).reduce<Totals>(
+    (sum, { requests, refused, failed }) => ({
+      requests: sum.requests + requests,
+      refused: sum.refused + refused,
+      failed: sum.failed + failed,
+    }),
+    before,
+  );
 
-const seriesOf = (
-  service: string,
-  version: string,
-  tally: Tally,
-  bad: 'failed' | 'refused',
-): readonly Series[] =>
+interface Of {
+  readonly scope: string;
+  readonly version: string;
+  readonly aspect: Aspect;
+  /** Had the rest so many times the share of bad answers, it would be like the cohort was: then it has fewer requests. */
+  readonly times: number;
+}
+
+const seriesOf = ({ scope, version, aspect, times }: Of, tally: Tally): readonly Series[] =>
   Object.entries(tally).map(([rule, counted]) => ({
     rule,
-    service,
+    service: scope,
     version,
     source: '',
-    requests: counted.requests,
-    errors: counted[bad],
+    requests: counted.requests / times,
+    errors: aspect === 'slow' ? 0 : counted[aspect],
     statuses: {},
     flags: {},
     latency: counted.latency,
@@ -255,26 +259,24 @@ const seriesOf = (
     retries: 0,
   }));
 
-const figuresOf = (
-  scope: string,
-  { refusedOf }: ScopeState,
-  { evidence: failed }: Verdict,
-  { evidence: refused }: Verdict,
-): CohortFigures => {
-  const arm = (side: 'canary' | 'baseline', refusedCount: number): CohortArm => {
-    const { requests, errors, p50Ms, p99Ms } = failed[side];
-    return { requests, failed: errors, refused: refusedCount, p50Ms, p99Ms };
-  };
-  const needs = [failed.requestsNeeded, refused.requestsNeeded];
+const figuresOf = (scope: string, { totals }: ScopeState, verdicts: Verdicts): CohortFigures => {
+  const { canary, baseline } = verdicts.slow.evidence;
+  const arm = (side: 'cohort' | 'rest', { p50Ms, p99Ms }: ArmFigures): CohortArm => ({
+    ...totals[side],
+    p50Ms,
+    p99Ms,
+  });
+  const evidence = all.map((aspect) => verdicts[aspect].evidence);
+  const needs = evidence.map(({ requestsNeeded }) => requestsNeeded);
   const isKnown = needs.every((one) => one !== undefined);
   return {
     scope,
-    cohort: arm('canary', refusedOf.cohort),
-    rest: arm('baseline', refusedOf.rest),
-    revert: Math.max(failed.rollback, refused.rollback),
-    revertAt: failed.rollbackAt,
-    promote: Math.min(failed.promote, refused.promote),
-    promoteAt: failed.promoteAt,
+    cohort: arm('cohort', canary),
+    rest: arm('rest', baseline),
+    revert: Math.max(...evidence.map(({ rollback }) => rollback)),
+    revertAt: verdicts.failed.evidence.rollbackAt,
+    promote: Math.min(...evidence.map(({ promote }) => promote)),
+    promoteAt: verdicts.failed.evidence.promoteAt,
     ...(isKnown && { requestsNeeded: Math.max(...needs.map((one) => one ?? 0)) }),
   };
 };
@@ -297,7 +299,7 @@ const verdictOf = (judged: readonly Judged[], isSoaked: boolean): CohortVerdict 
   const told = { culprits: [], scopes };
   if (busy.length === 0) return { outcome: 'error', reason: 'no requests yet', ...told };
   if (waiting) {
-    const isSilent = busy.every(({ failed }) => failed.outcome === 'error');
+    const isSilent = busy.every(({ verdicts }) => verdicts.failed.outcome === 'error');
     const outcome = isSilent ? 'error' : 'inconclusive';
     return { outcome, reason: waitingFor(waiting), ...told };
   }
@@ -307,32 +309,31 @@ const verdictOf = (judged: readonly Judged[], isSoaked: boolean): CohortVerdict 
     : { outcome: 'inconclusive', reason: `evidence suffices, soaking: ${numbers}`, ...told };
 };
 
-const isWorse = ({ failed, refused }: Judged): boolean =>
-  failed.outcome === 'fail' || refused.outcome === 'fail';
+const isWorse = ({ verdicts }: Judged): boolean =>
+  all.some((aspect) => verdicts[aspect].outcome === 'fail');
 
 /** An outage of the rest holds; that callers are refused there is nothing unusual. */
-const isGood = ({ failed, refused, figures }: Judged): boolean =>
+const isGood = ({ verdicts: { failed }, figures }: Judged): boolean =>
   failed.outcome !== 'error' &&
-  refused.outcome !== 'error' &&
   !failed.baselineUnhealthy &&
   figures.promote >= figures.promoteAt &&
   figures.revert < suspicionAt;
 
-const culpritsOf = ({ scope, failed, refused }: Judged): readonly string[] => {
-  const named = (verdict: Verdict, errors: string): readonly string[] => {
-    if (verdict.outcome !== 'fail') return [];
-    const { culprits, metrics } = verdict.evidence;
-    const ranked = Object.entries(metrics).sort(([, a], [, b]) => b.rollback - a.rollback);
-    const found = culprits.length > 0 ? culprits : ranked.slice(0, 2).map(([metric]) => metric);
-    return found.map((metric) => `${scope} ${metric.replace(/^errors/, errors)}`);
-  };
-  return [...named(failed, '5xx'), ...named(refused, '4xx')].slice(0, 5);
-};
+const culpritsOf = ({ scope, verdicts }: Judged): readonly string[] =>
+  all
+    .filter((aspect) => verdicts[aspect].outcome === 'fail')
+    .flatMap((aspect) => {
+      const { culprits, metrics } = verdicts[aspect].evidence;
+      const worst = Object.entries(metrics).sort(([, a], [, b]) => b.rollback - a.rollback);
+      const found = culprits.length > 0 ? culprits : worst.slice(0, 2).map(([metric]) => metric);
+      return found.map((metric) => `${scope} ${metric.replace(/^errors/, errorNames[aspect])}`);
+    })
+    .slice(0, 5);
 
 const blame = (judged: Judged): string =>
   `worse in ${culpritsOf(judged).join(', ')}: ${inWords(judged.figures)}; e-value ${short(judged.figures.revert)} of ${short(judged.figures.revertAt)}`;
 
-const waitingFor = ({ scope, failed, figures }: Judged): string => {
+const waitingFor = ({ scope, verdicts: { failed }, figures }: Judged): string => {
   const { requestsNeeded: needed, revert, promote, promoteAt } = figures;
   if (failed.outcome === 'error') return `${scope}: ${failed.reason}; ${inWords(figures)}`;
   if (revert >= suspicionAt) return `suspicious, not proven: ${inWords(figures)}`;
@@ -360,8 +361,8 @@ export const readCohortState = (value: unknown): CohortState | undefined => {
     typeof state.cohorts === 'object' &&
     typeof state.scopes === 'object' &&
     typeof state.watermarks === 'object' &&
-    Object.values(state.scopes).every(
-      ({ failures, refusals: others }) => readAnalysisState(failures) && readAnalysisState(others),
+    Object.values(state.scopes).every(({ tests }) =>
+      all.every((aspect) => readAnalysisState(tests?.[aspect]) !== undefined),
     );
   return isWhole ? (state as CohortState) : undefined;
 };

@@ -1,6 +1,7 @@
 // The policy canary, one at a time, for the term of one leader: a revision that some agents try. What it is and how far it
 // came is on record before anything is said, so whoever leads next goes on or takes it back.
 import { judgeCohort, observeCohort, startCohort } from '#engine/analysis/cohort.ts';
+import { type Lately, noteUsual, type UsualRatios, usualRatios } from '#engine/analysis/usual.ts';
 import {
   advancePolicyCanary,
   isUnderWay,
@@ -48,6 +49,8 @@ export interface PolicyCanariesDeps extends CommitDeps {
 export class PolicyCanaries {
   readonly #deps: PolicyCanariesDeps;
   #known: Known | undefined;
+  /** By agent. */
+  readonly #usual = new Map<string, Lately>();
   #term: Term | undefined;
   #begunMs = 0;
   #queue: Promise<unknown> = Promise.resolve();
@@ -58,9 +61,17 @@ export class PolicyCanaries {
 
   /** Takes up what the last leader left, before anything is published. */
   async begin(term: Term): Promise<void> {
-    const { ring, time, onError } = this.#deps;
+    const { ring, time, events, onError } = this.#deps;
     await this.#alone(async () => {
-      this.#known = await this.#load((error) => onError(PREFIX, error));
+      this.#known = await this.#load((error) => {
+        onError(PREFIX, error);
+        const reason = error instanceof Error ? error.message : String(error);
+        events.tell({
+          type: 'state.unreadable',
+          subject: PREFIX,
+          data: { machine: PREFIX, reason },
+        });
+      });
       this.#term = term;
       this.#begunMs = time.monotonic();
       // Under our own epoch, so that nothing a deposed leader writes late is ever taken for the newest.
@@ -139,6 +150,10 @@ export class PolicyCanaries {
 
   observe(sample: Sample): void {
     const known = this.#known;
+    const { agent, scope } = sample;
+    const { published, time } = this.#deps;
+    if (!trialOf(published.of(scope))?.only.includes(agent))
+      this.#usual.set(agent, noteUsual(this.#usual.get(agent), sample, time.now()));
     if (known?.record.machine.phase !== 'watching' || !known.record.analysis) return;
     const analysis = observeCohort(known.record.analysis, sample);
     this.#known = { ...known, record: { ...known.record, analysis } };
@@ -160,7 +175,8 @@ export class PolicyCanaries {
 
   /** Once a second. */
   async tick(): Promise<void> {
-    const { ring, policy, time } = this.#deps;
+    const { ring, policy, time, fleet } = this.#deps;
+    for (const agent of this.#usual.keys()) if (!fleet.agents.has(agent)) this.#usual.delete(agent);
     if (!this.#term?.isValid() || !ring.isLeading) return;
     await this.#alone(async () => {
       await this.#saySoon();
@@ -224,6 +240,18 @@ export class PolicyCanaries {
     });
   }
 
+  /** Agents that have come since are part of the rest, too, but nothing is known of them. */
+  #usualOf({ cohorts }: Candidate): Record<string, UsualRatios> {
+    const { fleet } = this.#deps;
+    return Object.fromEntries(
+      Object.entries(cohorts).map(([scope, cohort]) => {
+        const agents = fleet.live(scope as Scope).map(({ beat }) => beat.agent);
+        const rest = agents.filter((agent) => !cohort.includes(agent));
+        return [scope, usualRatios(this.#usual, cohort, rest)];
+      }),
+    );
+  }
+
   async #judge(nowMs: number): Promise<void> {
     const { record, candidate } = this.#require();
     const { analysis } = record;
@@ -259,7 +287,7 @@ export class PolicyCanaries {
       v: 1,
       machine: state,
       analysis: isWatch
-        ? startCohort(analysisPlan(state), state.context.enteredMs)
+        ? startCohort(analysisPlan(state, this.#usualOf(candidate)), state.context.enteredMs)
         : before?.analysis,
       turn: (before?.turn ?? 0) + 1,
       pending: [...(before?.pending ?? []), ...pending],
@@ -323,7 +351,7 @@ export class PolicyCanaries {
       return { record, candidate };
     // Killed between the two writes of a new one: the last one is over.
     if (record && !isUnderWay(record.machine)) return undefined;
-    onUnreadable('the canary on record is not understood; every agent gets the head again');
+    onUnreadable('the canary on record is not understood; every agent gets the last commit again');
     return undefined;
   }
 

@@ -30,13 +30,17 @@ export interface Known {
   readonly candidate: Candidate;
 }
 
-export const analysisPlan = ({ context }: PolicyCanaryState): CohortPlan => {
+export const analysisPlan = (
+  { context }: PolicyCanaryState,
+  usual?: CohortPlan['usual'],
+): CohortPlan => {
   const { id, revision, cohorts, sizes } = context;
   const share = ([scope, agents]: [string, readonly string[]]): [string, number] => [
     scope,
     (100 * agents.length) / Math.max(agents.length, sizes[scope] ?? 0),
   ];
-  return { id, revision, cohorts, shares: Object.fromEntries(Object.entries(cohorts).map(share)) };
+  const shares = Object.fromEntries(Object.entries(cohorts).map(share));
+  return { id, revision, cohorts, shares, ...(usual && { usual }) };
 };
 
 /** Undefined if no release that this one knows wrote it. */

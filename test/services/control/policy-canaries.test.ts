@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { chooseCohort } from '#engine/machines/policy-canary.ts';
 import type { ApplyAnswer } from '#engine/model/api.ts';
 import type { PolicyCanaryAnswer, PolicyCanaryStatus } from '#engine/model/policy-canary.ts';
 import { buckets } from '#engine/model/subjects.ts';
@@ -139,6 +140,20 @@ describe('a policy canary', () => {
     await watch();
     const bad = { refused: 0.1 };
     expect((await untilOver(traffic(bad, bad))).state).toBe('promoted');
+  });
+
+  it('is not taken back for what its agents answered before', async () => {
+    const nowMs = world.time.now() + 30_000;
+    const names = edges().map(({ name }) => name);
+    const [odd] = chooseCohort(names, { id: `r2-${nowMs.toString(36)}` }) ?? [];
+    const each = () => {
+      for (const edge of edges())
+        edge.sample([series({ refused: edge.name === odd ? 0.1 : 0.02 })]);
+    };
+    await world.seconds(30, each);
+    await watch();
+    expect(cohort().name).toBe(odd);
+    expect((await untilOver(each)).state).toBe('promoted');
   });
 
   it('is taken back when it cannot be decided in time', async () => {
@@ -376,6 +391,7 @@ describe('killed at any moment, control goes on with a policy canary', () => {
     await world.seconds(2);
     expect(revisions()).toEqual([1, 1, 1, 1]);
     expect(lines.join('\n')).toMatch(/policy-canary/);
+    expect((await world.events()).map(({ type }) => type)).toContain('weir.state.unreadable');
     await world.apply(route('/other'));
   });
 });
