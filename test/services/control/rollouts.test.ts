@@ -1,89 +1,39 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RolloutAnswer } from '#engine/model/api.ts';
 import { buckets } from '#engine/model/subjects.ts';
-import type { Series } from '#engine/model/telemetry.ts';
-import { all, bibby, gateway, rollout, route, service } from './documents.ts';
-import type { FakeAgent } from './fake-agent.ts';
+import { CatalogRollout, SERVICE } from './catalog-rollout.ts';
+import { all, gateway, rollout, route, service } from './documents.ts';
 import { catalog, World } from './world.ts';
 
-const SERVICE = 'bibby/catalog-service';
 let world: World;
-let edge: FakeAgent;
+let trial: CatalogRollout;
 
 beforeEach(async () => {
   world = new World();
+  trial = new CatalogRollout(world);
   await world.start();
 });
 afterEach(() => world.stop());
 
-const series = (version: string, requests: number, errors: number): Series => ({
-  rule: 'bibby/catalog/0',
-  service: SERVICE,
-  version,
-  source: 'unknown',
-  requests,
-  errors,
-  statuses: { 200: requests - errors, 500: errors },
-  flags: {},
-  // All answers in (2^(40/8), 2^(41/8)] = 32 to 34.9 ms.
-  latency: { zero: 0, buckets: requests > 0 ? [40, requests] : [], sum: requests * 33 },
-  requestBytes: 0,
-  responseBytes: 0,
-  retries: 0,
-});
-
-/** 400 requests per second, shared as the edge was told. */
-const traffic = (canaryErrorShare: number) => () => {
-  const canary = Math.round((400 * (edge.weight(SERVICE, 'v1.1') ?? 0)) / 10_000);
-  edge.sample([
-    series('v1.0', 400 - canary, 0),
-    series('v1.1', canary, Math.round(canary * canaryErrorShare)),
-  ]);
-};
-
-const ship = async (document = rollout()): Promise<void> => {
-  await world.apply(all(bibby, document));
-  edge = await world.agent('edge-1', 'edge.public');
-  await world.agent('catalog-1', 'sidecar.bibby.catalog', { workload: catalog('v1.0') });
-  await world.seconds(5, traffic(0));
-  await world.agent('catalog-2', 'sidecar.bibby.catalog', { workload: catalog('v1.1') });
-  await world.seconds(1, traffic(0));
-};
-
-const untilState = async (state: string, each: () => void, limit = 120): Promise<number> => {
-  for (let second = 0; second < limit; second += 1) {
-    if ((await world.rollout()).state === state) return second;
-    await world.seconds(1, each);
-  }
-  throw new Error(`not ${state} but ${JSON.stringify(await world.rollout())}`);
-};
-
-const command = (verb: string, more: object = {}) =>
-  world.call<RolloutAnswer>(['POST', `/v1/rollouts/${verb}`], {
-    namespace: 'bibby',
-    name: 'catalog',
-    ...more,
-  });
-
 describe('a rollout', () => {
   it('starts by itself when a new version is announced', async () => {
-    await ship();
+    await trial.ship();
     expect(await world.rollout()).toMatchObject({ canary: 'v1.1', baseline: 'v1.0' });
   });
 
   it('waits for a command when the policy says so', async () => {
-    await ship(rollout('  start: manual\n'));
-    await world.seconds(3, traffic(0));
+    await trial.ship(rollout('  start: manual\n'));
+    await world.seconds(3, trial.traffic(0));
     expect(await world.rollout()).toMatchObject({ state: 'idle' });
-    const { status } = await command('start', { reason: 'now' });
+    const { status } = await trial.command('start', { reason: 'now' });
     expect(status).toBe(200);
     expect(await world.rollout()).toMatchObject({ canary: 'v1.1', state: 'initializing' });
   });
 
   it('gives a good version all traffic, step by step', async () => {
-    await ship();
-    await untilState('succeeded', traffic(0));
-    expect(edge.weight(SERVICE, 'v1.1')).toBe(10_000);
+    await trial.ship();
+    await trial.until('succeeded', trial.traffic(0));
+    expect(trial.weight()).toBe(10_000);
     const types = (await world.events()).map(({ type }) => type);
     expect(types).toContain('weir.rollout.started');
     expect(types.filter((type) => type === 'weir.rollout.stepped')).toHaveLength(2);
@@ -91,66 +41,66 @@ describe('a rollout', () => {
   });
 
   it('takes a bad version back', async () => {
-    await ship();
-    await untilState('failed', traffic(0.2));
-    expect(edge.weight(SERVICE, 'v1.1')).toBe(0);
+    await trial.ship();
+    await trial.until('failed', trial.traffic(0.2));
+    expect(trial.weight()).toBe(0);
     const { reason } = await world.rollout();
     expect(reason).toMatch(/error/i);
   });
 
   it('does not try a version again that failed, until it is told to', async () => {
-    await ship();
-    await untilState('failed', traffic(0.2));
-    await world.seconds(20, traffic(0));
+    await trial.ship();
+    await trial.until('failed', trial.traffic(0.2));
+    await world.seconds(20, trial.traffic(0));
     expect((await world.rollout()).state).toBe('failed');
-    await command('retry', { reason: 'fixed' });
-    await untilState('succeeded', traffic(0));
+    await trial.command('retry', { reason: 'fixed' });
+    await trial.until('succeeded', trial.traffic(0));
   });
 
   it('does not take the old version for a new one after a promotion', async () => {
-    await ship();
-    await untilState('succeeded', traffic(0));
-    await world.seconds(20, traffic(0));
+    await trial.ship();
+    await trial.until('succeeded', trial.traffic(0));
+    await world.seconds(20, trial.traffic(0));
     expect(await world.rollout()).toMatchObject({ state: 'succeeded', canary: 'v1.1' });
   });
 
   it('hands over to the policy when that names the promoted version', async () => {
-    await ship();
-    await untilState('succeeded', traffic(0));
+    await trial.ship();
+    await trial.until('succeeded', trial.traffic(0));
     await world.apply(service.replace('  port:', '  baseline: v1.1\n  port:'));
-    await untilState('idle', traffic(0));
-    await world.seconds(2, traffic(0));
+    await trial.until('idle', trial.traffic(0));
+    await world.seconds(2, trial.traffic(0));
     expect((await world.rollout()).standing).toEqual([]);
-    expect(edge.weight(SERVICE, 'v1.1')).toBe(10_000);
+    expect(trial.weight()).toBe(10_000);
   });
 
   it('obeys operators, and records who and why', async () => {
-    await ship();
-    await untilState('progressing', traffic(0));
-    expect((await command('pause', { reason: 'lunch' })).status).toBe(200);
-    const before = edge.weight(SERVICE, 'v1.1');
-    await world.seconds(20, traffic(0));
-    expect(edge.weight(SERVICE, 'v1.1')).toBe(before);
-    expect((await command('pause')).body.error.code).toBe('ERR_ROLLOUT_STATE');
-    await command('resume');
-    expect((await command('abort', { reason: 'wrong day' })).status).toBe(200);
-    await world.until('no traffic is left', () => edge.weight(SERVICE, 'v1.1') === 0);
+    await trial.ship();
+    await trial.until('progressing', trial.traffic(0));
+    expect((await trial.command('pause', { reason: 'lunch' })).status).toBe(200);
+    const before = trial.weight();
+    await world.seconds(20, trial.traffic(0));
+    expect(trial.weight()).toBe(before);
+    expect((await trial.command('pause')).body.error.code).toBe('ERR_ROLLOUT_STATE');
+    await trial.command('resume');
+    expect((await trial.command('abort', { reason: 'wrong day' })).status).toBe(200);
+    await world.until('no traffic is left', () => trial.weight() === 0);
     const aborted = (await world.events()).find(({ type }) => type === 'weir.rollout.aborted');
     expect(aborted?.data).toMatchObject({ by: 'operator', why: 'wrong day' });
   });
 
   it('can be undone after its promotion, even if the policy has confirmed it', async () => {
-    await ship();
-    expect((await command('undo')).body.error.code).toBe('ERR_ROLLOUT_STATE');
-    await untilState('succeeded', traffic(0));
+    await trial.ship();
+    expect((await trial.command('undo')).body.error.code).toBe('ERR_ROLLOUT_STATE');
+    await trial.until('succeeded', trial.traffic(0));
     await world.apply(service.replace('  port:', '  baseline: v1.1\n  port:'));
-    await untilState('idle', traffic(0));
-    await world.seconds(2, traffic(0));
-    expect((await command('undo', { reason: 'it leaks' })).status).toBe(200);
-    await world.until('v1.0 has it all', () => edge.weight(SERVICE, 'v1.0') === 10_000);
-    await untilState('failed', traffic(0));
-    await world.seconds(5, traffic(0));
-    expect(edge.weight(SERVICE, 'v1.0')).toBe(10_000);
+    await trial.until('idle', trial.traffic(0));
+    await world.seconds(2, trial.traffic(0));
+    expect((await trial.command('undo', { reason: 'it leaks' })).status).toBe(200);
+    await world.until('v1.0 has it all', () => trial.weight('v1.0') === 10_000);
+    await trial.until('failed', trial.traffic(0));
+    await world.seconds(5, trial.traffic(0));
+    expect(trial.weight('v1.0')).toBe(10_000);
     const { standing } = await world.rollout();
     expect(standing[0]?.reason).toBe('undo by operator: it leaks');
     const undone = (await world.events()).find(({ type }) => type === 'weir.rollout.undone');
@@ -158,16 +108,16 @@ describe('a rollout', () => {
   });
 
   it('is not undone when nobody serves the version before', async () => {
-    await ship();
-    await untilState('succeeded', traffic(0));
+    await trial.ship();
+    await trial.until('succeeded', trial.traffic(0));
     world.agents.splice(
       world.agents.findIndex(
-        (agent) => agent.weight(SERVICE, 'v1.0') === undefined && agent !== edge,
+        (agent) => agent.weight(SERVICE, 'v1.0') === undefined && agent !== trial.edge,
       ),
       1,
     );
-    await world.seconds(10, traffic(0));
-    const { status, body } = await command('undo');
+    await world.seconds(10, trial.traffic(0));
+    const { status, body } = await trial.command('undo');
     expect([status, body.error?.message]).toEqual([
       409,
       'bibby/catalog: v1.0 is not running any more',
@@ -175,26 +125,26 @@ describe('a rollout', () => {
   });
 
   it('takes the next step when it is told to', async () => {
-    await ship();
-    await untilState('progressing', traffic(0));
-    expect((await command('skip', { reason: 'hurry' })).status).toBe(200);
+    await trial.ship();
+    await trial.until('progressing', trial.traffic(0));
+    expect((await trial.command('skip', { reason: 'hurry' })).status).toBe(200);
     expect(await world.rollout()).toMatchObject({ step: 2, weight: 50 });
   });
 
   it('that has been noticed already is not started twice', async () => {
-    await ship();
-    const { status, body } = await command('start', { version: 'v1.1' });
+    await trial.ship();
+    const { status, body } = await trial.command('start', { version: 'v1.1' });
     expect([status, body.rollouts?.[0]?.canary]).toEqual([200, 'v1.1']);
     const started = (await world.events()).filter(({ type }) => type === 'weir.rollout.started');
     expect(started).toHaveLength(1);
   });
 
   it('is brought back before its Rollout is gone', async () => {
-    await ship();
-    await untilState('progressing', traffic(0));
+    await trial.ship();
+    await trial.until('progressing', trial.traffic(0));
     await world.call(['POST', '/v1/policy/delete'], { ids: ['Rollout/bibby/catalog'] });
-    await world.seconds(2, traffic(0));
-    expect(edge.weight(SERVICE, 'v1.1')).toBe(0);
+    await world.seconds(2, trial.traffic(0));
+    expect(trial.weight()).toBe(0);
     const { body } = await world.call<RolloutAnswer>(['GET', '/v1/rollouts']);
     expect(body.rollouts).toEqual([]);
   });
@@ -203,54 +153,54 @@ describe('a rollout', () => {
     ['', false],
     [', by another leader', true],
   ])('goes on where it was when its Rollout is deleted and comes back%s', async (_, restarts) => {
-    await ship();
-    await untilState('succeeded', traffic(0));
+    await trial.ship();
+    await trial.until('succeeded', trial.traffic(0));
     await world.call(['POST', '/v1/policy/delete'], { ids: ['Rollout/bibby/catalog'] });
-    await world.seconds(2, traffic(0));
-    expect(edge.weight(SERVICE, 'v1.1')).toBe(10_000);
+    await world.seconds(2, trial.traffic(0));
+    expect(trial.weight()).toBe(10_000);
     if (restarts) {
       world.replicas.at(-1)?.kill();
       await world.start();
     }
     await world.apply(rollout());
-    await world.seconds(3, traffic(0));
+    await world.seconds(3, trial.traffic(0));
     expect(await world.rollout()).toMatchObject({ state: 'succeeded', canary: 'v1.1' });
-    expect(edge.weight(SERVICE, 'v1.1')).toBe(10_000);
-    expect((await command('undo')).status).toBe(200);
-    await untilState('failed', traffic(0));
-    expect(edge.weight(SERVICE, 'v1.0')).toBe(10_000);
+    expect(trial.weight()).toBe(10_000);
+    expect((await trial.command('undo')).status).toBe(200);
+    await trial.until('failed', trial.traffic(0));
+    expect(trial.weight('v1.0')).toBe(10_000);
   });
 
   it('that came back is not what it was when its leader began', async () => {
-    await ship();
-    await untilState('progressing', traffic(0));
+    await trial.ship();
+    await trial.until('progressing', trial.traffic(0));
     world.replicas.at(-1)?.kill();
     await world.start();
-    await untilState('succeeded', traffic(0));
+    await trial.until('succeeded', trial.traffic(0));
     await world.call(['POST', '/v1/policy/delete'], { ids: ['Rollout/bibby/catalog'] });
-    await world.seconds(2, traffic(0));
+    await world.seconds(2, trial.traffic(0));
     await world.apply(rollout());
-    await world.seconds(2, traffic(0));
+    await world.seconds(2, trial.traffic(0));
     expect((await world.rollout()).state).toBe('succeeded');
   });
 
   it('stands still when its state on record cannot be read, and starts anew when it is told to', async () => {
-    await ship();
-    await untilState('progressing', traffic(0));
-    await world.until('a tenth', () => edge.weight(SERVICE, 'v1.1') === 1000);
+    await trial.ship();
+    await trial.until('progressing', trial.traffic(0));
+    await world.until('a tenth', () => trial.weight() === 1000);
     world.replicas.at(-1)?.kill();
     const store = await world.hub.connect().store(buckets.machines);
     for (const { key } of await store.entries())
       if (key.startsWith('rollout.')) await store.put(key, new TextEncoder().encode('{"v":1'));
     await world.start();
-    await world.seconds(3, traffic(0));
+    await world.seconds(3, trial.traffic(0));
     expect(await world.rollout()).toMatchObject({ state: 'broken' });
-    expect(edge.weight(SERVICE, 'v1.1')).toBe(1000);
-    expect((await command('promote')).status).toBe(409);
-    expect((await command('start', { version: 'v9' })).status).toBe(400);
+    expect(trial.weight()).toBe(1000);
+    expect((await trial.command('promote')).status).toBe(409);
+    expect((await trial.command('start', { version: 'v9' })).status).toBe(400);
     expect((await world.rollout()).state).toBe('broken');
-    expect((await command('start')).status).toBe(200);
-    await untilState('succeeded', traffic(0));
+    expect((await trial.command('start')).status).toBe(200);
+    await trial.until('succeeded', trial.traffic(0));
   });
 });
 
@@ -270,14 +220,14 @@ describe('killed in any state, a rollout', () => {
     ['rollingBack', 0.2],
     ['failed', 0.2],
   ] as const)('%s, goes on where it was', async (state, errors) => {
-    await ship();
+    await trial.ship();
     if (state === 'holding') {
-      await untilState('progressing', traffic(errors));
-      await untilState('holding', () => {});
+      await trial.until('progressing', trial.traffic(errors));
+      await trial.until('holding', () => {});
     } else if (state === 'paused') {
-      await untilState('progressing', traffic(errors));
-      await command('pause');
-    } else await untilState(state, traffic(errors));
+      await trial.until('progressing', trial.traffic(errors));
+      await trial.command('pause');
+    } else await trial.until(state, trial.traffic(errors));
     const before = await world.rollout();
     await restart();
     expect(await world.rollout()).toMatchObject({
@@ -286,20 +236,20 @@ describe('killed in any state, a rollout', () => {
       weight: before.weight,
     });
     const decided = before.weight * 100;
-    await world.until('the edge has it', () => edge.weight(SERVICE, 'v1.1') === decided);
-    if (state === 'paused') await command('resume');
-    await untilState(errors > 0 ? 'failed' : 'succeeded', traffic(errors));
-    expect(edge.weight(SERVICE, 'v1.1')).toBe(errors > 0 ? 0 : 10_000);
+    await world.until('the edge has it', () => trial.weight() === decided);
+    if (state === 'paused') await trial.command('resume');
+    await trial.until(errors > 0 ? 'failed' : 'succeeded', trial.traffic(errors));
+    expect(trial.weight()).toBe(errors > 0 ? 0 : 10_000);
   });
 
   it('every second of its life, loses no step and doubles none', { timeout: 60_000 }, async () => {
-    await ship();
+    await trial.ship();
     for (let second = 0; second < 90; second += 1) {
       if ((await world.rollout()).state === 'succeeded') break;
-      await world.seconds(1, traffic(0));
+      await world.seconds(1, trial.traffic(0));
       await restart();
     }
-    await untilState('succeeded', traffic(0));
+    await trial.until('succeeded', trial.traffic(0));
     const { history } = await world.rollout();
     const weights = history.map(({ weight }) => weight);
     expect(weights).toEqual(weights.toSorted((a, b) => a - b));
@@ -307,14 +257,14 @@ describe('killed in any state, a rollout', () => {
     const events = await world.events();
     const steps = events.filter(({ type }) => type === 'weir.rollout.stepped');
     expect(steps.map(({ data }) => data['weight'])).toEqual([10, 50]);
-    expect(edge.positions).toEqual(edge.positions.toSorted((a, b) => a - b));
+    expect(trial.edge?.positions).toEqual(trial.edge?.positions.toSorted((a, b) => a - b));
   });
 });
 
 describe('one bad rollout', () => {
   it('that makes the analysis throw is stopped, loudly, and nothing else', async () => {
-    await ship();
-    await untilState('progressing', traffic(0));
+    await trial.ship();
+    await trial.until('progressing', trial.traffic(0));
     world.replicas.at(-1)?.kill();
     const store = await world.hub.connect().store(buckets.machines);
     for (const { key, value } of await store.entries()) {
@@ -326,29 +276,29 @@ describe('one bad rollout', () => {
       await store.put(key, new TextEncoder().encode(JSON.stringify(envelope)));
     }
     const { lines } = await world.start();
-    await world.seconds(3, traffic(0));
+    await world.seconds(3, trial.traffic(0));
     expect((await world.rollout()).state).toBe('broken');
     expect(lines.join('\n')).toContain('rollout bibby/catalog: ');
     const failed = (await world.events()).filter(({ type }) => type === 'weir.rollout.failed');
     expect(failed[0]?.data['reason']).toMatch(/unexpected error/);
     expect((await world.apply(route('/books'))).revision).toBe(2);
-    await world.until('policy goes on', () => edge.state.active?.revision === 2);
-    expect((await command('abort', { reason: 'enough' })).status).toBe(200);
-    await world.until('all is as the policy says', () => edge.weight(SERVICE, 'v1.1') === 0);
-    await world.seconds(5, traffic(0));
+    await world.until('policy goes on', () => trial.edge?.state.active?.revision === 2);
+    expect((await trial.command('abort', { reason: 'enough' })).status).toBe(200);
+    await world.until('all is as the policy says', () => trial.weight() === 0);
+    await world.seconds(5, trial.traffic(0));
     expect((await world.rollout()).state).toBe('idle');
   });
 
   it('of which nothing is on record does not move the traffic that it decided about', async () => {
-    await ship();
-    await untilState('succeeded', traffic(0));
+    await trial.ship();
+    await trial.until('succeeded', trial.traffic(0));
     world.replicas.at(-1)?.kill();
     const store = await world.hub.connect().store(buckets.machines);
     for (const { key } of await store.entries()) await store.delete(key);
     await world.start();
-    await world.seconds(10, traffic(0));
+    await world.seconds(10, trial.traffic(0));
     expect((await world.rollout()).state).toBe('broken');
-    expect(edge.weight(SERVICE, 'v1.1')).toBe(10_000);
+    expect(trial.weight()).toBe(10_000);
   });
 
   it('does not harm another', async () => {
@@ -364,14 +314,14 @@ describe('one bad rollout', () => {
         other(rollout()),
       ),
     );
-    edge = await world.agent('edge-1', 'edge.public');
+    trial.edge = await world.agent('edge-1', 'edge.public');
     const store = await world.hub.connect().store(buckets.machines);
     await store.put('rollout.bibby=2flibrary.0', new TextEncoder().encode('nonsense'));
     world.replicas.at(-1)?.kill();
     await world.start();
     await world.agent('catalog-1', 'sidecar.bibby.catalog', { workload: catalog('v1.0') });
     await world.agent('catalog-2', 'sidecar.bibby.catalog', { workload: catalog('v1.1') });
-    await untilState('succeeded', traffic(0));
+    await trial.until('succeeded', trial.traffic(0));
     expect((await world.rollout('bibby/library')).state).toBe('broken');
   });
 });
