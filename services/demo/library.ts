@@ -1,8 +1,11 @@
 // The Bibby services of the demo: each an application with a sidecar beside it.
 import type { Processes, ProcessSpec } from './processes.ts';
 
-/** Megabytes. A proxy's objects die young: V8's default of 16 only lets them lie about (214 instead of 105 MB under load). */
-const YOUNG = '--max-semi-space-size=4';
+/**
+ * A proxy's objects die young: V8's default of 16 MB only lets them lie about (214 instead of 105 MB under load). What has grown old all
+ * the same, with HTTP/2 above all, is collected when it has doubled, not fourfold (113 instead of 143 MB).
+ */
+const HEAP = ['--max-semi-space-size=4', '--heap-growing-percent=100'] as const;
 
 export interface Volume {
   readonly service: 'catalog' | 'library' | 'circulation';
@@ -58,5 +61,5 @@ export const nodeProcess = (
   args: readonly string[] = [],
 ): Pick<ProcessSpec, 'command' | 'args'> => ({
   command: process.execPath,
-  args: [YOUNG, `${root}/services/${service}/main.ts`, ...args],
+  args: [...HEAP, `${root}/services/${service}/main.ts`, ...args],
 });

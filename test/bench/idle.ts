@@ -59,6 +59,7 @@ const child = spawn(
   process.execPath,
   [
     '--max-semi-space-size=4',
+    '--heap-growing-percent=100',
     '--expose-gc',
     join(import.meta.dirname, 'proxy-plane.ts'),
     JSON.stringify({ port, upstreamPort, routes: 1 }),

@@ -29,7 +29,9 @@ const LOAD_CORE = '1';
 const WARM_UP_SECONDS = 5;
 const CONNECTIONS = 64;
 const WEIR = [
-  '--max-semi-space-size=4', // as the image and the demo set it
+  // As the image and the demo set them.
+  '--max-semi-space-size=4',
+  '--heap-growing-percent=100',
   join(import.meta.dirname, 'proxy-plane.ts'),
 ];
 
