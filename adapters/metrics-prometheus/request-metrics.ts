@@ -126,7 +126,7 @@ const peersOf = (
         ends: {
           reporter,
           ...sourceOf(callerOf(outcome.source)),
-          ...calleeOf(outcome, own),
+          ...calleeOf(receivedBy(outcome, own), own),
           destination_canonical_service: own.app,
           destination_principal: own.principal ?? UNKNOWN,
           destination_app: own.app,
@@ -134,6 +134,12 @@ const peersOf = (
         security,
       };
 };
+
+type Callee = Pick<OutcomeFacts, 'service' | 'version'>;
+
+/** What a sidecar refused was meant for the workload beside it all the same. */
+const receivedBy = (outcome: Callee, { namespace, app, version = '' }: OwnWorkload): Callee =>
+  outcome.service === '' ? { service: `${namespace ?? UNKNOWN}/${app}`, version } : outcome;
 
 const sourceOf = (caller: Caller): Labels => ({
   source_workload: caller.name,
@@ -147,7 +153,7 @@ const sourceOf = (caller: Caller): Labels => ({
   source_cluster: caller.cluster ?? UNKNOWN,
 });
 
-const calleeOf = ({ service, version }: OutcomeFacts, own: OwnWorkload): Labels => {
+const calleeOf = ({ service, version }: Callee, own: OwnWorkload): Labels => {
   const [namespace, name] = service === '' ? [UNKNOWN, UNKNOWN] : splitName(service);
   const hasVersion = version !== '';
   return {

@@ -32,7 +32,7 @@ export interface EchoServer {
   close(): Promise<void>;
 }
 
-/** Answers with what it was asked, as JSON; `/status/503` and `/slow` do what they say. */
+/** Answers with what it was asked, as JSON; `/status/503` and `/slow` do what they say, `/worth/3` has `x-worth: 3`. */
 export const echoServer = async (name: string): Promise<EchoServer> => {
   const seen: Seen[] = [];
   const server = http.createServer((request, response) => {
@@ -47,7 +47,12 @@ export const echoServer = async (name: string): Promise<EchoServer> => {
       const status = Number(/\/status\/(\d+)/.exec(url)?.[1] ?? 200);
       setTimeout(
         () => {
-          response.writeHead(status, { 'content-type': 'application/json', 'x-server': name });
+          const worth = /\/worth\/([^/]+)/.exec(url)?.[1];
+          response.writeHead(status, {
+            'content-type': 'application/json',
+            'x-server': name,
+            ...(worth !== undefined && { 'x-worth': worth }),
+          });
           response.end(JSON.stringify(one));
         },
         url.includes('/slow') ? 1000 : 0,

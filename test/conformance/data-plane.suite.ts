@@ -587,6 +587,34 @@ export const dataPlaneSuite = (name: string, create: () => Promise<PlaneUnderTes
         }
         expect(counted).toEqual({ requests: 2, errors: 1 });
       });
+
+      can(['http', 'response-metrics'], 'adds up numbers that answers carry', async () => {
+        const measure = {
+          metric: 'worth',
+          part: 'header',
+          name: 'x-worth',
+          from: 0,
+          to: 9,
+        } as const;
+        const measures = [{ ...measure, strip: true }];
+        await serve([ruleFor({ action: forwardTo(A) })], {
+          upstreams: [upstreamAt(A, [a.port], { measures })],
+        });
+        for (const worth of ['3', '4.5', '10', 'much', '3'])
+          expect((await ask({ path: `/worth/${worth}` })).headers).not.toHaveProperty('x-worth');
+        const counted = { count: 0, sum: 0, squares: 0, refused: 0 };
+        for await (const { values = [] } of tested.plane.samples()) {
+          for (const one of values) {
+            expect(one).toMatchObject({ service: A, metric: 'worth' });
+            counted.count += one.count;
+            counted.sum += one.sum;
+            counted.squares += one.squares;
+            counted.refused += one.refused ?? 0;
+          }
+          if (counted.count + counted.refused >= 5) break;
+        }
+        expect(counted).toEqual({ count: 3, sum: 10.5, squares: 38.25, refused: 2 });
+      });
     });
   });
 };

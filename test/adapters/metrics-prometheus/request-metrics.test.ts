@@ -107,6 +107,18 @@ describe('istio_requests_total', () => {
     expect(text).toContain('destination_version="unknown"');
   });
 
+  it('knows whom a refused request was meant for where it received it', () => {
+    const facts = { service: '', version: '', status: 403, flag: 'UAEX' };
+    const lines = record('destination', outcome(facts));
+    expect(labelsIn(lines, 'istio_requests_total')).toMatchObject({
+      destination_workload: 'catalog-service-v1.0',
+      destination_workload_namespace: 'bibby',
+      destination_service_name: 'catalog-service',
+      destination_version: 'v1.0',
+      response_code: '403',
+    });
+  });
+
   it('answers the queries of Flagger and Kiali', () => {
     const lines = record(
       'destination',
