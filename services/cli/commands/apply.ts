@@ -63,7 +63,7 @@ export const applyCommand = (session: Session): Command =>
       examples(
         ['weir apply -f policies/', 'all YAML files below the folder'],
         ['weir apply -f route.yaml --wait 95% -m "new route"', 'and wait for the fleet'],
-        ['weir apply -f policies/ --canary=20% --wait', 'a fifth of the agents first, then all'],
+        ['weir apply -f policies/ --canary 20% --wait', 'a fifth of the agents first, then all'],
         ['cat route.yaml | weir apply -f - --dry-run', 'look before you leap'],
       ),
     )
