@@ -200,7 +200,8 @@ export class BoundListener {
       return;
     }
     const { limits } = this.entrances.first;
-    if (this.connectionCount + this.knocking.size >= limits.maxConnections) {
+    const isFull = this.connectionCount + this.knocking.size >= limits.maxConnections;
+    if (isFull || this.context.isFull()) {
       socket.destroy();
       return;
     }

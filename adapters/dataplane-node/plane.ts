@@ -36,6 +36,8 @@ export interface NodePlaneOptions {
   readonly defaultAddress?: string;
   /** Several processes listen on the same ports (SO_REUSEPORT), and the kernel shares callers among them. */
   readonly reusePort?: boolean;
+  /** Callers' connections at a time, those of all listeners together. Default 50,000. */
+  readonly maxConnections?: number | undefined;
   /** One call per exchange, at its end. Must be quick. */
   readonly onAccess?: (entry: AccessEntry) => void;
   readonly log?: (message: string, error?: unknown) => void;
@@ -79,6 +81,8 @@ const cpuMs = (): number => {
   return (user + system) / 1000;
 };
 
+/** As Envoy advises for an edge. */
+const MAX_CONNECTIONS = 50_000;
 const DRAIN_LOOK_MS = 20;
 /** Where callers keep coming, the queue of those to be taken in is never empty. */
 const ACCEPT_MS = 500;
@@ -145,6 +149,7 @@ class Plane implements NodePlane {
       isOverloaded: () => overload.turnsAway(),
       active: activeView(NO_PIPELINE, new Map()),
       reusePort: options.reusePort ?? false,
+      isFull: () => this.connectionCount >= (options.maxConnections ?? MAX_CONNECTIONS),
       isDraining: false,
       exchanges: 0,
       mirrors: 0,
@@ -184,12 +189,17 @@ class Plane implements NodePlane {
   }
 
   stats(): NodePlaneStats {
-    let connections = 0;
+    const connections = this.connectionCount;
     let upstreamConnections = 0;
-    for (const listener of this.listeners.values()) connections += listener.connectionCount;
     for (const upstream of this.upstreams.all) upstreamConnections += upstream.connections;
     const { exchanges } = this.context;
     return { connections, exchanges, upstreamConnections, lagMs: this.deadlines.lagMs };
+  }
+
+  private get connectionCount(): number {
+    let count = 0;
+    for (const listener of this.listeners.values()) count += listener.connectionCount;
+    return count;
   }
 
   async drain(deadlineMs: number, acceptMs = 0): Promise<void> {

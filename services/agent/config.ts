@@ -32,6 +32,8 @@ export interface ProcessConfig {
   readonly stateFolder: string;
   readonly drainTimeoutMs: number;
   readonly drainDelayMs: number;
+  /** Callers' connections at a time. */
+  readonly maxConnections: number;
   readonly accessLog: 'off' | 'json';
   /** By OpenTelemetry's API, for an SDK that was loaded beside (`node --import`). */
   readonly traces: 'off' | 'on';
@@ -59,6 +61,7 @@ export const parseProcessConfig = (env: Environment, defaultAgent: string): Proc
     stateFolder: join(home, 'agents', subjectToken(agent)),
     drainTimeoutMs: secondsOf(env, 'WEIR_DRAIN_TIMEOUT', 30) * 1000,
     drainDelayMs: secondsOf(env, 'WEIR_DRAIN_DELAY', 0.5) * 1000,
+    maxConnections: countOf(env, 'WEIR_MAX_CONNECTIONS', 50_000),
     accessLog: choiceOf(env, 'WEIR_ACCESS_LOG', ['off', 'json']),
     traces: choiceOf(env, 'WEIR_TRACES', ['off', 'on']),
   };
@@ -66,7 +69,7 @@ export const parseProcessConfig = (env: Environment, defaultAgent: string): Proc
 
 /** What the presets need of it once keys and credentials are read. */
 export type PresetConfig = Pick<ProcessConfig, 'agent' | 'mesh' | 'admin' | 'drainDelayMs'> &
-  Partial<Pick<ProcessConfig, 'accessLog' | 'traces' | 'locality'>>;
+  Partial<Pick<ProcessConfig, 'accessLog' | 'traces' | 'locality' | 'maxConnections'>>;
 
 export const invalid = (sentence: string, cause?: unknown): EngineError =>
   new EngineError('ERR_CONFIG_INVALID', sentence, { source: 'caller', cause });
@@ -115,6 +118,14 @@ const secondsOf = (env: Environment, name: string, fallback: number): number => 
   const [, amount, unit] = /^(\d+(?:\.\d+)?)(ms|s)?$/.exec(text) ?? [];
   if (amount === undefined) throw invalid(`${name} must be a time, as in 30s, not "${text}".`);
   return unit === 'ms' ? Number(amount) / 1000 : Number(amount);
+};
+
+const countOf = (env: Environment, name: string, fallback: number): number => {
+  const text = valueOf(env, name);
+  if (text === undefined) return fallback;
+  if (!/^[1-9][0-9]{0,8}$/.test(text))
+    throw invalid(`${name} must be a number, as in 50000, not "${text}".`);
+  return Number(text);
 };
 
 export const choiceOf = <T extends string>(

@@ -16,6 +16,7 @@ export interface WeirPlaneOptions {
   readonly locality?: string | undefined;
   readonly listenPorts?: ReadonlyMap<number, number>;
   readonly reusePort?: boolean;
+  readonly maxConnections?: number | undefined;
   readonly files?: (path: string) => string | undefined;
   readonly onUnknownKey?: (issuer: string) => void;
   readonly onAccess?: (entry: AccessEntry) => void;

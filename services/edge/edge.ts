@@ -35,6 +35,7 @@ export const startEdge = async (
     locality: config.locality,
     listenPorts: config.listenPorts,
     reusePort: config.reusePort ?? false,
+    maxConnections: config.maxConnections,
     log: deps.log,
     onUnknownKey: (issuer) => unknownKeys.note(issuer),
     ...(deps.files ? { files: deps.files } : {}),

@@ -37,6 +37,7 @@ export const startSidecar = async (
     reporter: 'destination',
     agent: config.agent,
     listenPorts: new Map([[config.app.port, config.inbound.port]]),
+    maxConnections: config.maxConnections,
     log: deps.log,
     onUnknownKey: (issuer) => unknownKeys.note(issuer),
     ...(deps.files ? { files: deps.files } : {}),

@@ -95,6 +95,7 @@ const context: PlaneContext = {
   isOverloaded: () => false,
   active: activeView(pipeline, upstreams),
   reusePort: false,
+  isFull: () => false,
   isDraining: false,
   exchanges: 0,
   mirrors: 0,

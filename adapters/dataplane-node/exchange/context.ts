@@ -46,6 +46,8 @@ export interface PlaneContext {
   /** Replaced in one assignment. */
   active: ActiveView;
   readonly reusePort: boolean;
+  /** As many callers are connected as may be. */
+  readonly isFull: () => boolean;
   isDraining: boolean;
   /** Exchanges and copies of requests under way. */
   exchanges: number;

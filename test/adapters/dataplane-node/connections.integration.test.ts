@@ -1,0 +1,59 @@
+// How many callers may be connected at a time.
+import { afterEach, describe, expect, it } from 'vitest';
+import {
+  closeAll,
+  fixedUpstream,
+  get,
+  listener,
+  ok,
+  rawCaller,
+  startPlane,
+  upstream,
+  viewOf,
+} from './support.ts';
+
+afterEach(closeAll);
+
+const limited = (maxConnections: number, port: number) =>
+  listener({
+    name: `of-${port}`,
+    port,
+    limits: { ...listener().limits, maxConnections },
+  });
+
+/** Whether it is served, or closed without a word. */
+const isServed = async (port: number): Promise<boolean> => {
+  const caller = await rawCaller(port);
+  caller.send(get());
+  return caller.until('done').then(
+    () => true,
+    () => false,
+  );
+};
+
+describe('connections', () => {
+  it('are bounded per listener; who goes makes room', async () => {
+    const server = await fixedUpstream(ok('done'));
+    const { plane, port } = await startPlane(viewOf([upstream([server.port])], [limited(2, 8080)]));
+    const first = await rawCaller(port);
+    expect([await isServed(port), await isServed(port)]).toEqual([true, false]);
+    first.socket.destroy();
+    await expect.poll(() => plane.stats().connections).toBe(1);
+    expect(await isServed(port)).toBe(true);
+  });
+
+  it('are bounded for all listeners together', async () => {
+    const server = await fixedUpstream(ok('done'));
+    const listeners = [limited(100, 8080), limited(100, 8081)];
+    const { plane } = await startPlane(
+      viewOf([upstream([server.port])], listeners),
+      {},
+      { maxConnections: 3 },
+    );
+    const [one = 0, two = 0] = plane.addresses().map(({ port }) => port);
+    const served: boolean[] = [];
+    for (const port of [one, two, one, two, one]) served.push(await isServed(port));
+    expect(served).toEqual([true, true, true, false, false]);
+    expect(plane.stats().connections).toBe(3);
+  });
+});
