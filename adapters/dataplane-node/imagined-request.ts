@@ -16,6 +16,10 @@ export interface Imagined {
   readonly peerPrincipal?: string | undefined;
 }
 
+/** As a certificate would have it: people leave the scheme out. */
+export const identityNamed = (name: string): string =>
+  name.includes('://') ? name : `spiffe://${name}`;
+
 /** In one sentence, why there can be no such request. */
 export class NoSuchRequest extends Error {}
 

@@ -81,6 +81,8 @@ export const explainRequest = Type.Object(
     url: Type.String(),
     headers: Type.Optional(Type.Array(Type.Tuple([Type.String(), Type.String()]))),
     clientAddress: Type.Optional(Type.String()),
+    /** Identity in the caller's certificate, with or without `spiffe://`. */
+    peer: Type.Optional(Type.String()),
     /** Default: the only gateway. */
     scope: Type.Optional(Type.String()),
   },

@@ -1,5 +1,6 @@
 // Puts a caller into a request the way real ones come: with a token, a key or a password that the policies check for themselves.
 import { createHash, scryptSync } from 'node:crypto';
+import { identityNamed } from '#adapters/dataplane-node/imagined-request.ts';
 import type {
   AuthenticationMethod,
   ConsumerPlan,
@@ -31,7 +32,7 @@ export const callerOf = async (
   { sign }: Pick<TestPolicies, 'sign'>,
   nowMs: number,
 ): Promise<Caller> => {
-  const peerPrincipal = test.peer === undefined ? undefined : spiffe(test.peer);
+  const peerPrincipal = test.peer === undefined ? undefined : identityNamed(test.peer);
   const peer = peerPrincipal === undefined ? {} : { peerPrincipal };
   const isConsumer = test.consumer !== undefined || test.groups !== undefined;
   if (!isConsumer && test.claims === undefined) return { snapshot, headers: [], ...peer };
@@ -64,8 +65,6 @@ export const callerOf = async (
     ...peer,
   };
 };
-
-const spiffe = (name: string): string => (name.includes('://') ? name : `spiffe://${name}`);
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 

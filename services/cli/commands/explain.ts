@@ -8,6 +8,7 @@ import { examples, type Session } from '../session.ts';
 interface ExplainOptions {
   readonly header?: [string, string][];
   readonly client?: string;
+  readonly peer?: string;
   readonly scope?: string;
 }
 
@@ -18,6 +19,7 @@ export const explainCommand = (session: Session): Command =>
     .argument('<url>', 'http://api.bibby.com/catalog/books')
     .option('-H, --header <header>', '"Name: value"; repeatable', collectHeader)
     .option('--client <address>', 'where the caller is', '127.0.0.1')
+    .option('--peer <identity>', 'in his certificate: cluster.local/ns/bibby/sa/library-service')
     .option('--scope <scope>', 'edge.public, sidecar.bibby.catalog; default: the only gateway')
     .addHelpText(
       'after',
@@ -36,6 +38,7 @@ export const explainCommand = (session: Session): Command =>
         url,
         ...(options.header ? { headers: options.header } : {}),
         ...(options.client === undefined ? {} : { clientAddress: options.client }),
+        ...(options.peer === undefined ? {} : { peer: options.peer }),
         ...(options.scope === undefined ? {} : { scope: options.scope }),
       });
       session.print(answer, () => showExplanation(answer, session.colors));

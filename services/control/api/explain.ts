@@ -1,5 +1,6 @@
 // Why a request goes where it goes: the pipeline that serves traffic, asked about a request that nobody sent.
 import {
+  identityNamed,
   imaginedDeps,
   imaginedRequest,
   NoSuchRequest,
@@ -56,9 +57,10 @@ const viewOf = ({ scope, position, snapshot, decisions }: PublishedScope): Plane
 };
 
 const requestOf = (asked: ExplainRequest, { snapshot }: PlaneView): RequestView => {
-  const { headers = [], clientAddress = EXAMPLE_ADDRESS } = asked;
+  const { headers = [], clientAddress = EXAMPLE_ADDRESS, peer } = asked;
+  const peerPrincipal = peer === undefined ? undefined : identityNamed(peer);
   try {
-    return imaginedRequest({ ...asked, headers, clientAddress }, snapshot.listeners);
+    return imaginedRequest({ ...asked, headers, clientAddress, peerPrincipal }, snapshot.listeners);
   } catch (error) {
     throw error instanceof NoSuchRequest ? refuse(error.message) : error;
   }

@@ -90,6 +90,30 @@ describe('weir against control', () => {
     expect(other.out).toContain('lost: method POST is not one of GET');
   });
 
+  it('explains what a policy would do to a caller with a certificate', async () => {
+    const watching = `apiVersion: weir.dev/v1
+kind: Authorization
+metadata: { name: watching }
+spec:
+  targetRefs: [{ kind: Route, name: hello }]
+  action: DENY
+  mode: audit
+  rules: [{ from: [{ source: { notPrincipals: [cluster.local/ns/a/sa/b] } }] }]
+`;
+    save(`${route('one')}---\n${watching}`);
+    expect((await run('apply', '-f', 'policies', '--wait')).code).toBe(0);
+    const says = async (...peer: string[]) => {
+      const { out } = await run('explain', 'GET', 'http://any.host/hello', ...peer);
+      return /Authorization\/default\/watching \[audit\] (.*)/.exec(out)?.[1];
+    };
+    expect(await says()).toBe('DENY: rule 0 matches');
+    expect(await says('--peer', 'cluster.local/ns/a/sa/c')).toBe('DENY: rule 0 matches');
+    expect(await says('--peer', 'spiffe://cluster.local/ns/a/sa/b')).toBe('DENY: no rule matches');
+    expect(await says('--peer', 'cluster.local/ns/a/sa/b')).toBe('DENY: no rule matches');
+    save(route('one'));
+    await run('delete', 'authorization', 'default/watching');
+  });
+
   it('judges a table by the policies that are in force', async () => {
     const guard = `apiVersion: weir.dev/v1
 kind: Authorization
