@@ -26,6 +26,7 @@ import {
   type CanaryRecord,
   type Known,
   readRecord,
+  savedRecord,
   statusOf,
 } from './policy-canary-record.ts';
 import { type Published, trialOf } from './published.ts';
@@ -259,7 +260,7 @@ export class PolicyCanaries {
     const [judged, verdict] = judgeCohort(analysis, nowMs);
     this.#known = { candidate, record: { ...record, analysis: judged } };
     await this.#advance({ type: 'verdict', verdict, nowMs });
-    await this.#save('state', this.#require().record);
+    await this.#saveRecord(this.#require().record);
   }
 
   async #advance(event: PolicyCanaryEvent): Promise<void> {
@@ -292,7 +293,7 @@ export class PolicyCanaries {
       turn: (before?.turn ?? 0) + 1,
       pending: [...(before?.pending ?? []), ...pending],
     };
-    await this.#save('state', record);
+    await this.#saveRecord(record);
     this.#known = { candidate, record };
     const wanted = isUnderWay(state) ? candidate : undefined;
     if (!before || !wanted) {
@@ -339,6 +340,10 @@ export class PolicyCanaries {
     if (!this.#term?.isValid())
       throw new EngineError('ERR_NOT_LEADER', 'no longer the leader', { retryable: true });
     await this.#deps.machines.save(PREFIX, name, this.#term.epoch, value);
+  }
+
+  async #saveRecord(record: CanaryRecord): Promise<void> {
+    await this.#save('state', savedRecord(record));
   }
 
   async #load(onUnreadable: (error: unknown) => void): Promise<Known | undefined> {

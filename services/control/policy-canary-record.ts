@@ -43,6 +43,14 @@ export const analysisPlan = (
   return { id, revision, cohorts, shares, ...(usual && { usual }) };
 };
 
+/** The evidence of very many scopes does not fit into one message: then it is gathered anew after a restart. */
+export const savedRecord = (record: CanaryRecord): CanaryRecord =>
+  JSON.stringify(record.analysis ?? null).length > MAX_EVIDENCE_BYTES
+    ? { ...record, analysis: undefined }
+    : record;
+
+const MAX_EVIDENCE_BYTES = 512 * 1024;
+
 /** Undefined if no release that this one knows wrote it. */
 export const readRecord = (value: unknown): CanaryRecord | undefined => {
   const record = value as Partial<CanaryRecord>;

@@ -62,6 +62,7 @@ const hints: Partial<Record<EngineError['code'], string>> = {
   ERR_REQUEST_FORBIDDEN: 'Ask with a token of a role that may.',
   ERR_POLICY_CONFLICT:
     'Somebody else changed the policy set meanwhile. Look at the newest state and try again.',
+  ERR_CANARY_STATE: '`weir policy-canary status` shows the last one.',
   ERR_POLICY_INVALID: 'Nothing was changed. The diagnostics say what to correct.',
   ERR_NOT_LEADER: 'Try again in a few seconds, or ask the leader.',
   ERR_MESSAGE_TOO_LARGE: 'Apply the documents in several parts.',

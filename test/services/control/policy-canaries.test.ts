@@ -380,6 +380,23 @@ describe('killed at any moment, control goes on with a policy canary', () => {
     expect(body.revision).toBe(2);
   });
 
+  it('whose evidence was not kept', async () => {
+    await watch();
+    await world.seconds(5, traffic({}));
+    world.replicas.at(-1)?.kill();
+    const store = await world.hub.connect().store(buckets.machines);
+    for (const { key, value } of await store.entries()) {
+      if (!key.startsWith('policy-canary.state')) continue;
+      const kept = JSON.parse(new TextDecoder().decode(value)) as { state: object };
+      const state = { ...kept.state, analysis: undefined };
+      await store.put(key, new TextEncoder().encode(JSON.stringify({ ...kept, state })));
+    }
+    await world.start();
+    await world.seconds(3, traffic({}));
+    cohortStays();
+    expect((await untilOver(traffic({}))).state).toBe('promoted');
+  });
+
   it('whose record cannot be read is taken back, loudly', async () => {
     await watch();
     world.replicas.at(-1)?.kill();
