@@ -215,7 +215,7 @@ export class Cell {
       }
       requestBytes += tally.requestBytes.sum;
       responseBytes += tally.responseBytes.sum;
-      outcomes.push(tally.facts(this.name));
+      if (tally.requests + tally.closed > 0) outcomes.push(tally.facts(this.name));
     }
     const { errors, retries } = this;
     this.clear();

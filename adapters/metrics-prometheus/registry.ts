@@ -81,10 +81,18 @@ const overflowing = (labels: Labels): Labels =>
 const escape = (text: string): string =>
   text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
 
-const labelText = (labels: Labels): string =>
-  Object.entries(labels)
+/** Several metrics often have the very same labels. */
+const texts = new WeakMap<Labels, string>();
+
+const labelText = (labels: Labels): string => {
+  const known = texts.get(labels);
+  if (known !== undefined) return known;
+  const text = Object.entries(labels)
     .map(([name, value]) => `${name}="${escape(value)}"`)
     .join(',');
+  texts.set(labels, text);
+  return text;
+};
 
 const braces = (labels: string): string => (labels === '' ? '' : `{${labels}}`);
 

@@ -181,10 +181,22 @@ const toBounds = ({ zero, buckets, sum }: Histogram): Observations => {
   const counts = Array.from({ length: BOUNDS.length + 1 }, () => 0);
   counts[0] = zero;
   for (let at = 0; at + 1 < buckets.length; at += 2) {
-    const upper = 2 ** (((buckets[at] ?? 0) + 1) / 8);
-    const bound = BOUNDS.findIndex((candidate) => upper <= candidate * (1 + 1e-9));
-    const index = bound === -1 ? BOUNDS.length : bound;
+    const index = boundOf(buckets[at] ?? 0);
     counts[index] = (counts[index] ?? 0) + (buckets[at + 1] ?? 0);
   }
   return { counts, sum };
+};
+
+const places = new Map<number, number>();
+
+/** Place of the bound that a bucket's upper end lies below. Buckets are few. */
+const boundOf = (bucket: number): number => {
+  let bound = places.get(bucket);
+  if (bound === undefined) {
+    const upper = 2 ** ((bucket + 1) / 8);
+    const found = BOUNDS.findIndex((candidate) => upper <= candidate * (1 + 1e-9));
+    bound = found === -1 ? BOUNDS.length : found;
+    places.set(bucket, bound);
+  }
+  return bound;
 };
