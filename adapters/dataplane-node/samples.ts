@@ -25,8 +25,6 @@ export interface SamplesOptions {
   readonly everyMs?: number;
 }
 
-const MAX_AUDIT_LENGTH = 500;
-
 export class Samples {
   /** Numbers that answers carry. */
   readonly values = new ValueCounts();
@@ -65,7 +63,7 @@ export class Samples {
     if (outcome.stickyPoint !== undefined && isError(outcome))
       this.sticky.add(outcome.service, outcome.stickyPoint);
     if (outcome.policy !== undefined) this.denials.add(outcome.policy, outcome.policyRule);
-    if (outcome.audit !== undefined) this.audits.add(outcome.audit.slice(0, MAX_AUDIT_LENGTH));
+    if (outcome.audit !== undefined) this.audits.add(outcome.audit);
   }
 
   /** A connection that was recorded when it began has ended. */

@@ -51,6 +51,7 @@ const roots: ReadonlyMap<string, string> = new Map([
   ['source', 'address'],
   ['remote', 'address'],
   ['destination', 'port'],
+  ['connection', 'sni'],
   ['auth', 'principal'],
 ]);
 

@@ -9,6 +9,7 @@ export interface ExpressionFacts {
   readonly source: SourceFacts;
   readonly remote: RemoteFacts;
   readonly destination: DestinationFacts;
+  readonly connection: ConnectionFacts;
   readonly auth: AuthFacts;
 }
 
@@ -26,7 +27,9 @@ export const expressionVariables = {
   'source.principal': 'Identity of the peer, `cluster.local/ns/<namespace>/sa/<account>`.',
   'source.namespace': "Namespace of the peer's identity.",
   'remote.address': 'Address of the caller, behind trusted proxies.',
+  'destination.address': 'Address that the caller connected to.',
   'destination.port': 'Port that was reached, a number.',
+  'connection.sni': 'Server name that a TLS caller asks for, in lower case.',
   'auth.principal': 'Authenticated caller, such as `<issuer>/<subject>`.',
   'auth.consumer': 'Name of the Consumer that calls.',
   'auth.groups': "The Consumer's groups, a list.",
@@ -59,7 +62,12 @@ export class RemoteFacts {
 }
 
 export class DestinationFacts {
+  address = '';
   port = 0n;
+}
+
+export class ConnectionFacts {
+  sni = '';
 }
 
 export class AuthFacts {
@@ -103,7 +111,11 @@ const environment = new Environment({ homogeneousAggregateLiterals: false, limit
     fields: { address: text, principal: text, namespace: text },
   })
   .registerType('weir.Remote', { ctor: RemoteFacts, fields: { address: text } })
-  .registerType('weir.Destination', { ctor: DestinationFacts, fields: { port: 'int' } })
+  .registerType('weir.Destination', {
+    ctor: DestinationFacts,
+    fields: { address: text, port: 'int' },
+  })
+  .registerType('weir.Connection', { ctor: ConnectionFacts, fields: { sni: text } })
   .registerType('weir.Auth', {
     ctor: AuthFacts,
     fields: { principal: text, consumer: text, groups: 'list<string>', claims: 'map<string, dyn>' },
@@ -112,6 +124,7 @@ const environment = new Environment({ homogeneousAggregateLiterals: false, limit
   .registerVariable('source', 'weir.Source')
   .registerVariable('remote', 'weir.Remote')
   .registerVariable('destination', 'weir.Destination')
+  .registerVariable('connection', 'weir.Connection')
   .registerVariable('auth', 'weir.Auth');
 
 export interface Expression extends Lookups {

@@ -2,6 +2,7 @@
 // (a header that is not there, a claim of another type) never lets anybody in.
 import {
   AuthFacts,
+  ConnectionFacts,
   DestinationFacts,
   type Expression,
   type ExpressionFacts,
@@ -67,8 +68,11 @@ const factsOf = (
   const remote = new RemoteFacts();
   remote.address = view.clientAddress;
   const destination = new DestinationFacts();
+  destination.address = view.localAddress ?? '';
   destination.port = BigInt(view.localPort);
-  return { request, source, remote, destination, auth: authOf(exchange) };
+  const connection = new ConnectionFacts();
+  connection.sni = view.serverName ?? '';
+  return { request, source, remote, destination, connection, auth: authOf(exchange) };
 };
 
 const authOf = ({ principal, consumer, groups, claims }: Judged): AuthFacts => {

@@ -170,4 +170,14 @@ describe('denials', () => {
     expect(window?.denials?.[0]).toEqual({ policy: 'p0', rule: '1', requests: 2 });
     expect(window?.denials?.at(-1)).toEqual({ policy: 'others', rule: '', requests: 37 });
   });
+
+  it('are told in words that control takes, as are rehearsals of them', async () => {
+    const counts = samples();
+    counts.record({ ...outcome, policy: 'p'.repeat(600), audit: 'a'.repeat(600) });
+    counts.record({ ...outcome, audit: 'a'.repeat(600) });
+    counts.close();
+    const [window] = await Array.fromAsync(counts.read());
+    expect(window?.denials).toEqual([{ policy: 'p'.repeat(500), rule: '', requests: 1 }]);
+    expect(window?.audits).toEqual([{ says: 'a'.repeat(500), requests: 2 }]);
+  });
 });

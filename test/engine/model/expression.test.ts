@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   AuthFacts,
+  ConnectionFacts,
   DestinationFacts,
   type ExpressionFacts,
   expressionVariables,
@@ -25,7 +26,8 @@ const facts = (): ExpressionFacts => ({
   }),
   source: Object.assign(new SourceFacts(), { address: '10.0.0.1' }),
   remote: Object.assign(new RemoteFacts(), { address: '203.0.113.9' }),
-  destination: Object.assign(new DestinationFacts(), { port: 8080n }),
+  destination: Object.assign(new DestinationFacts(), { address: '10.0.0.2', port: 8080n }),
+  connection: Object.assign(new ConnectionFacts(), { sni: 'api.bibby.com' }),
   auth: Object.assign(new AuthFacts(), {
     principal: 'https://id.bibby.com/alice',
     groups: ['staff'],
@@ -43,6 +45,8 @@ const evaluate = (source: string): boolean | string => {
 describe('an expression', () => {
   it.each([
     ['request.method == "GET"', true],
+    ['destination.address == "10.0.0.2" && destination.port == 8080', true],
+    ['connection.sni == request.host', true],
     ['request.path.startsWith("/a") && request.host.endsWith(".com")', true],
     ['request.path.matches("^/a/[a-z]$")', true],
     ['request.scheme == "https" ? true : false', true],

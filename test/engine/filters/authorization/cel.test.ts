@@ -28,6 +28,15 @@ describe('a condition in the Common Expression Language', () => {
     answered(await request({ headers: { 'x-tenant': 'b' } }));
   });
 
+  it('knows where the connection was made to, and by which name', async () => {
+    const cel = 'connection.sni != request.host || destination.address.startsWith("10.")';
+    const request = guarded(policy('DENY', [{ cel }]));
+    forwarded(await request({ host: 'a.test', serverName: 'a.test', localAddress: '192.0.2.1' }));
+    answered(await request({ host: 'a.test', serverName: 'b.test', localAddress: '192.0.2.1' }));
+    answered(await request({ host: 'a.test', serverName: 'a.test', localAddress: '10.0.0.1' }));
+    answered(await request({ host: 'a.test' }));
+  });
+
   it('never lets anybody in when it has no answer, and says so', async () => {
     const cel = 'request.headers["x-tenant"] == "a"';
     const allowed = answered(await guarded(policy('ALLOW', [{ cel }]))());
