@@ -21,7 +21,7 @@ const home = resolve(process.env['WEIR_HOME'] ?? join(root, '.weir'));
 const board = createBoard(process.stdout);
 
 const main = async (options: DemoOptions): Promise<number> => {
-  const lock = await takeLock(home, options.port);
+  const lock = await takeLock(home, options.port, board.say);
   const processes = createProcesses({
     logFolder: join(home, 'log'),
     onChange: (pids) => lock.record(pids),
@@ -98,8 +98,20 @@ const interruption = (processes: Processes) => {
       resolve(0);
     };
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, stop);
+    whenOrphaned(stop);
   });
   return { signal: controller.signal, code };
+};
+
+/** Whoever started us was killed: nobody could stop us any more. */
+const whenOrphaned = (act: () => void): void => {
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    act();
+  }, 1000);
+  timer.unref();
 };
 
 const end = async (processes: Processes, lock: Lock): Promise<void> => {

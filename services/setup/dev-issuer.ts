@@ -4,8 +4,17 @@ import { type Home, readIfThere, writeWhole } from './home.ts';
 
 const ALG = 'EdDSA';
 
+/** A damaged one is made anew: tokens for development are signed in a moment. */
+const isJson = async (file: string): Promise<boolean> => {
+  try {
+    return typeof JSON.parse((await readIfThere(file)) ?? '') === 'object';
+  } catch {
+    return false;
+  }
+};
+
 export const ensureDevIssuer = async (home: Home): Promise<void> => {
-  if ((await readIfThere(home.devIssuerKey)) && (await readIfThere(home.devIssuerKeys))) return;
+  if ((await isJson(home.devIssuerKey)) && (await isJson(home.devIssuerKeys))) return;
   const pair = await generateKeyPair(ALG, { extractable: true });
   const publicJwk = await exportJWK(pair.publicKey);
   const marks = { kid: await calculateJwkThumbprint(publicJwk), alg: ALG, use: 'sig' };

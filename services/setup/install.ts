@@ -3,7 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { createUser } from '@nats-io/nkeys';
 import { formatCredentials, OWN_API, parseCredentials } from '#adapters/bus-nats/credentials.ts';
 import type { BusUser, BusUsers } from '#adapters/bus-nats/users.ts';
-import { generateSigningKeys } from '#adapters/signer-ed25519/signer.ts';
+import {
+  createSigner,
+  createVerifier,
+  generateSigningKeys,
+} from '#adapters/signer-ed25519/signer.ts';
 import { roles } from '#engine/model/api.ts';
 import { EngineError } from '#engine/model/errors.ts';
 import { isScope } from '#engine/model/scope.ts';
@@ -83,8 +87,10 @@ export const addAgent = async (
 };
 
 const knownUsers = async (home: Home): Promise<BusUsers | undefined> => {
-  const text = await readIfThere(home.users);
-  return text === undefined ? undefined : (JSON.parse(text) as BusUsers);
+  return await readable(home.users, (text) => {
+    parseList(text, 'users');
+    return JSON.parse(text) as BusUsers;
+  });
 };
 
 type AgentEntry = Omit<BusUser, 'publicKey'>;
@@ -113,10 +119,31 @@ const mergeAgents = (
   return [...agents.values()];
 };
 
+/** What cannot be read is neither used nor replaced: a copy of it may exist. */
+const readable = async <T>(
+  file: string,
+  parse: (text: string) => T | Promise<T>,
+): Promise<T | undefined> => {
+  const text = await readIfThere(file);
+  if (text === undefined) return undefined;
+  try {
+    return await parse(text);
+  } catch (error) {
+    const why = (error as Error).message;
+    throw refuse(
+      `${file} is damaged (${why}); put a copy of it back, or remove it to have a new one made`,
+    );
+  }
+};
+const parseList = (text: string, name: string): void => {
+  const list = (JSON.parse(text) as Record<string, unknown> | null)?.[name];
+  if (!Array.isArray(list)) throw new Error(`it has no list of ${name}`);
+};
+
 const ensureCredentials = async (home: Home, user: AgentEntry): Promise<string> => {
   const file = home.credentials(user.name);
-  const found = await readIfThere(file);
-  if (found !== undefined) return parseCredentials(found).publicKey;
+  const found = await readable(file, (text) => parseCredentials(text).publicKey);
+  if (found !== undefined) return found;
   const pair = createUser();
   const seed = new TextDecoder().decode(pair.getSeed());
   const text = formatCredentials(seed, user.role === 'agent' ? AGENTS_API : OWN_API);
@@ -125,14 +152,18 @@ const ensureCredentials = async (home: Home, user: AgentEntry): Promise<string> 
 };
 
 const ensureSigningKeys = async (home: Home): Promise<void> => {
-  if ((await readIfThere(home.signingKey)) && (await readIfThere(home.trustedKeys))) return;
+  const key = await readable(home.signingKey, (text) => createSigner(JSON.parse(text) as never));
+  const trusted = await readable(home.trustedKeys, (text) =>
+    createVerifier(JSON.parse(text) as never),
+  );
+  if (key && trusted) return;
   const { privateJwk, jwks } = await generateSigningKeys();
   await writeWhole(home.signingKey, `${JSON.stringify(privateJwk, null, 2)}\n`, { secret: true });
   await writeWhole(home.trustedKeys, `${JSON.stringify(jwks, null, 2)}\n`);
 };
 
 const ensureTokens = async (home: Home): Promise<void> => {
-  if (await readIfThere(home.tokens)) return;
+  if (await readable(home.tokens, (text) => [parseList(text, 'tokens')])) return;
   const tokens = roles
     .toReversed()
     .map((role) => ({ name: role, role, token: randomBytes(32).toString('base64url') }));

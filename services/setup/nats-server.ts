@@ -90,6 +90,13 @@ const endLeftover = async (home: Home, log?: (line: string) => void): Promise<vo
   await endProcess(state.pid);
 };
 
+/** What it said last about itself. */
+const lastComplaint = async (file: string): Promise<string> => {
+  const log = (await readIfThere(file)) ?? '';
+  const line = log.split('\n').findLast((one) => /\[(FTL|ERR)\]|nats-server: /.test(one));
+  return line === undefined ? '' : `: ${line.replace(/^.*(\[(FTL|ERR)\]|nats-server:) /, '')}`;
+};
+
 class Keeper implements NatsServer {
   readonly port: number;
   readonly #home: Home;
@@ -142,7 +149,7 @@ class Keeper implements NatsServer {
       await this.stop();
       throw new EngineError(
         'ERR_INTERNAL',
-        `nats-server did not start (${failure}); see ${this.#home.natsLog}`,
+        `nats-server did not start (${failure})${await lastComplaint(this.#home.natsLog)}; see ${this.#home.natsLog}`,
       );
     }
     const state: State = { pid: this.pid, port: this.port, keeper: process.pid };

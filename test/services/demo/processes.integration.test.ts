@@ -89,9 +89,23 @@ describe('the processes of a demo', () => {
 });
 
 describe('the lock', () => {
+  const say = (): void => {};
+
+  it('takes no offence at a damaged note, and leaves whole ones only', async () => {
+    const note = join(folder, 'demo.json');
+    writeFileSync(note, '{"pid": 12');
+    const lock = await takeLock(folder, 8080, say);
+    lock.record(new Map([['control', 1234]]));
+    expect(JSON.parse(readFileSync(note, 'utf8'))).toMatchObject({
+      pid: process.pid,
+      children: { control: 1234 },
+    });
+    lock.release();
+  });
+
   it('is taken again after its release', async () => {
-    (await takeLock(folder, 8080)).release();
-    (await takeLock(folder, 8080)).release();
+    (await takeLock(folder, 8080, say)).release();
+    (await takeLock(folder, 8080, say)).release();
   });
 
   it('says which demo holds it', async () => {
@@ -106,8 +120,8 @@ describe('the lock', () => {
     });
     const pid = processes.pids.get('other');
     writeFileSync(join(folder, 'demo.json'), JSON.stringify({ pid, port: 8080, children: {} }));
-    await expect(takeLock(folder, 8081)).rejects.toThrow(
-      `Weir already runs here (process ${pid}, http://localhost:8080)`,
+    await expect(takeLock(folder, 8081, say)).rejects.toThrow(
+      `Weir already runs here (process ${pid}, http://localhost:8080). Stop it with Ctrl-C or \`kill ${pid}\``,
     );
     await processes.stopAll();
   });
@@ -118,9 +132,13 @@ describe('the lock', () => {
     const [ours, stranger] = [start('services/edge/main.ts'), start('something-else')];
     const children = { edge: ours.pid, stranger: stranger.pid };
     writeFileSync(join(folder, 'demo.json'), JSON.stringify({ pid: 2 ** 22, port: 1, children }));
-    const lock = await takeLock(folder, 8080);
+    const lines: string[] = [];
+    const lock = await takeLock(folder, 8080, (line) => void lines.push(line));
     await sleep(50);
     expect([isAlive(ours.pid), isAlive(stranger.pid)]).toEqual([false, true]);
+    expect(lines).toEqual([
+      `an earlier run was killed; ending what it left behind: edge (${ours.pid})`,
+    ]);
     lock.release();
     stranger.kill('SIGKILL');
   });

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -52,6 +52,36 @@ describe('install', () => {
     await install({ home, agents: [edge] });
     await install({ home });
     expect(await contents()).toEqual(before);
+  });
+
+  it.each([
+    'nats/users.json',
+    'keys/control.jwk.json',
+    'keys/trusted.jwks.json',
+    'tokens.json',
+    'credentials/control.nk',
+  ])('says in one sentence that %s is damaged, and leaves it as it is', async (file) => {
+    await install({ home, agents: [edge] });
+    const path = join(home, file);
+    for (const text of ['', '{"cut sho', '{}']) {
+      await writeFile(path, text);
+      await expect(install({ home })).rejects.toThrow(
+        /^\S+ is damaged \(.+\); put a copy of it back, or remove it to have a new one made$/,
+      );
+      expect(await readFile(path, 'utf8')).toBe(text);
+    }
+    await rm(path);
+    await install({ home, agents: [edge] });
+    expect(await readFile(path, 'utf8')).not.toBe('');
+  });
+
+  it('makes a damaged issuer for development anew', async () => {
+    await install({ home });
+    await writeFile(join(home, 'keys/dev-issuer.jwk.json'), '{"cut sho');
+    await install({ home });
+    expect(await contents()).toMatchObject({
+      'keys/dev-issuer.jwk.json': expect.stringContaining('"kid"'),
+    });
   });
 
   it('keeps secrets to their owner', async () => {
