@@ -9,6 +9,7 @@ import {
   trace,
 } from '@opentelemetry/api';
 import type { AccessEntry } from '#adapters/dataplane-node/access.ts';
+import { isServerFault } from '#adapters/dataplane-node/exchange/grpc.ts';
 
 export const recordSpan = (tracer: Tracer, entry: AccessEntry): void => {
   const endMs = entry.atMs;
@@ -21,6 +22,7 @@ export const recordSpan = (tracer: Tracer, entry: AccessEntry): void => {
         'http.request.method': entry.method,
         'http.response.status_code': entry.status,
         'http.route': entry.rule,
+        ...(entry.grpcStatus !== undefined && { 'rpc.grpc.status_code': entry.grpcStatus }),
         'server.address': entry.host,
         'url.path': entry.path,
         'client.address': entry.clientAddress,
@@ -35,9 +37,12 @@ export const recordSpan = (tracer: Tracer, entry: AccessEntry): void => {
     },
     parentOf(entry.traceparent),
   );
-  if (entry.status >= 500) span.setStatus({ code: SpanStatusCode.ERROR });
+  if (hasFailed(entry)) span.setStatus({ code: SpanStatusCode.ERROR });
   span.end(endMs);
 };
+
+const hasFailed = ({ status, grpcStatus }: AccessEntry): boolean =>
+  status >= 500 || (grpcStatus !== undefined && isServerFault(grpcStatus));
 
 /** W3C trace context, version 00 and whatever later versions keep of it. */
 const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;

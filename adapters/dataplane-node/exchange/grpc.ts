@@ -42,6 +42,8 @@ const SERVER_FAULTS: ReadonlySet<number> = new Set([
   DATA_LOSS,
 ]);
 
+export const isServerFault = (code: number): boolean => SERVER_FAULTS.has(code);
+
 /** `application/grpc` and its encodings, not gRPC-Web. */
 const CONTENT_TYPE = /^application\/grpc(?:$|[+;])/i;
 const TIMEOUT = /^([0-9]{1,8})([HMSmun])$/;
@@ -92,7 +94,7 @@ export class GrpcCall {
   }
 
   get isServerFault(): boolean {
-    return this.code !== undefined && SERVER_FAULTS.has(this.code);
+    return this.code !== undefined && isServerFault(this.code);
   }
 
   /** The sooner of the caller's deadline and the route's; 0 for none. The service is told in `setHeaders` when it is the route's. */

@@ -1,4 +1,11 @@
-import { type Context, type Span, type SpanOptions, type Tracer, trace } from '@opentelemetry/api';
+import {
+  type Context,
+  type Span,
+  type SpanOptions,
+  SpanStatusCode,
+  type Tracer,
+  trace,
+} from '@opentelemetry/api';
 import { describe, expect, it } from 'vitest';
 import type { AccessEntry } from '#adapters/dataplane-node/access.ts';
 import { recordSpan } from '#services/agent/spans.ts';
@@ -58,6 +65,15 @@ const record = (facts: Partial<AccessEntry> = {}) => {
 };
 
 describe('the span of an exchange', () => {
+  it('tells the status of gRPC, and that the service failed', () => {
+    const failed = record({ grpcStatus: 14 });
+    expect(failed.options?.attributes).toMatchObject({ 'rpc.grpc.status_code': 14 });
+    expect(failed.status).toBe(SpanStatusCode.ERROR);
+    // Not found is the caller's.
+    expect(record({ grpcStatus: 5 }).status).toBeUndefined();
+    expect(record().options?.attributes).not.toHaveProperty('rpc.grpc.status_code');
+  });
+
   it('covers it from start to end and says what was decided', () => {
     expect(record()).toMatchObject({
       name: 'GET bibby/catalog/0',
