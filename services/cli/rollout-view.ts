@@ -87,11 +87,13 @@ const evidence = ({ evidence: found }: RolloutStatus): string => {
 const more = (requests: number | undefined): string =>
   requests === undefined ? '' : `, about ${requests} more requests needed`;
 
-const past = ({ history, startedMs }: RolloutStatus): string =>
-  history
-    .map(({ atMs, state, weight, reason }) => {
-      // What came before this trial counts backwards.
-      const at = `${atMs < startedMs ? '-' : '+'}${formatAge(Math.abs(atMs - startedMs))}`;
-      return `  ${at.padEnd(6)} ${state.padEnd(12)} ${`${weight}%`.padStart(5)}  ${reason}\n`;
-    })
-    .join('');
+/** The way of this trial; what came before it is only counted. */
+const past = ({ history, startedMs }: RolloutStatus): string => {
+  const own = history.filter(({ atMs }) => atMs >= startedMs);
+  const earlier = history.length - own.length;
+  const steps = own.map(({ atMs, state, weight, reason }) => {
+    const at = `+${formatAge(atMs - startedMs)}`;
+    return `  ${at.padEnd(6)} ${state.padEnd(12)} ${`${weight}%`.padStart(5)}  ${reason}\n`;
+  });
+  return `${earlier > 0 ? `  ... ${earlier} steps of earlier trials: -o json\n` : ''}${steps.join('')}`;
+};

@@ -52,12 +52,15 @@ const revokeOne = (session: Session, thing: Thing): Command =>
     });
 
 const list = (session: Session): Command =>
-  new Command('list').description('Show who is shut out, and until when').action(async () => {
-    const answer = await session.client().call('access.revocations');
-    session.print(answer, () =>
-      answer.revocations.length === 0 ? 'Nobody is shut out.\n' : show(answer),
-    );
-  });
+  new Command('list')
+    .description('Show who is shut out, and until when')
+    .addHelpText('after', examples(['weir revoke list -o json', 'for scripts']))
+    .action(async () => {
+      const answer = await session.client().call('access.revocations');
+      session.print(answer, () =>
+        answer.revocations.length === 0 ? 'Nobody is shut out.\n' : show(answer),
+      );
+    });
 
 const undo = (session: Session): Command =>
   new Command('undo')
@@ -65,6 +68,7 @@ const undo = (session: Session): Command =>
     .argument('<what>', Object.keys(things).join(', '))
     .argument('<value>')
     .option('--reason <text>', 'why, for the record')
+    .addHelpText('after', examples(['weir revoke undo subject ada', 'her tokens are good again']))
     .action(async (what: string, value: string, { reason }: { reason?: string }) => {
       if (!Object.hasOwn(things, what))
         throw new CliError(exitCodes.usage, `There is no "${what}" to undo.`, {
