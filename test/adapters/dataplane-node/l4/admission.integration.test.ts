@@ -101,6 +101,22 @@ it('a policy that only watches lets everybody through, and says so', async () =>
   ]);
 });
 
+it.each([
+  ['192.0.2.7', '203.0.113.1', ''],
+  ['192.0.2.8', '203.0.113.1', 'got hello'],
+  ['192.0.2.8', '203.0.113.2', ''],
+])('a proxy in front says who calls whom: %s calls %s', async (from, to, answer) => {
+  const rules = [
+    { from: [{ ipBlocks: ['192.0.2.7'] }] },
+    { when: [{ key: 'destination.ip', values: ['203.0.113.2'] }] },
+  ];
+  const { port } = await start({ proxyProtocol: true }, { action: 'DENY', rules });
+  const caller = await rawCaller(port);
+  caller.send(`PROXY TCP4 ${from} ${to} 40000 443\r\nhello`);
+  if (answer === '') expect(await caller.untilClosed()).toBe('');
+  else expect(await caller.until('hello')).toBe(answer);
+});
+
 /** What it gets back for a `hello`; empty if it is closed. */
 const greet = (port: number, options: tls.ConnectionOptions): Promise<string> =>
   new Promise((resolve) => {
