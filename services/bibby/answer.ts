@@ -61,6 +61,15 @@ const serve = (
   return { status: 405, body: { error: 'Method Not Allowed' } };
 };
 
+/** The version, for those who watch a canary, and the request's id, which the gateway's CORS lets pages read. */
+export const answerHeaders = (
+  { version }: BibbyConfig,
+  { 'x-request-id': id }: BibbyRequest['headers'],
+): Readonly<Record<string, string>> => ({
+  'x-bibby-version': version,
+  ...(typeof id === 'string' ? { 'x-request-id': id } : {}),
+});
+
 /** Who the gateway says is calling; the services trust it and do no authentication of their own. */
 const whoami = ({ service, version }: BibbyConfig, { headers }: BibbyRequest) => ({
   service,

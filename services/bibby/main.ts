@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { answer, type TimedReply } from './answer.ts';
+import { answer, answerHeaders, type TimedReply } from './answer.ts';
 import { type BibbyConfig, parseConfig } from './config.ts';
 import { holdingsOf } from './holdings.ts';
 
@@ -61,7 +61,7 @@ const send = (response: ServerResponse, { status, body }: TimedReply, config?: B
   response.writeHead(status, {
     ...(text ? { 'content-type': 'application/json' } : {}),
     ...(status === 204 ? {} : { 'content-length': Buffer.byteLength(text) }),
-    ...(config ? { 'x-bibby-version': config.version } : {}),
+    ...(config ? answerHeaders(config, response.req.headers) : {}),
   });
   response.end(text);
 };

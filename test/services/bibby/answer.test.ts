@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { answer } from '#services/bibby/answer.ts';
+import { answer, answerHeaders } from '#services/bibby/answer.ts';
 import { parseConfig } from '#services/bibby/config.ts';
 import { holdingsOf } from '#services/bibby/holdings.ts';
 
@@ -28,6 +28,15 @@ describe('a Bibby service', () => {
     expect(get('catalog', '/books/book-1').body).toMatchObject({ title: 'The Dispossessed' });
     expect(get('catalog', '/books/none')).toMatchObject({ status: 404 });
     expect(get('catalog', '/books/__proto__')).toMatchObject({ status: 404 });
+  });
+
+  it('names its version and the request that it answers', () => {
+    const { config } = world('catalog');
+    expect(answerHeaders(config, { 'x-request-id': 'r1' })).toEqual({
+      'x-bibby-version': 'v1.0',
+      'x-request-id': 'r1',
+    });
+    expect(answerHeaders(config, {})).toEqual({ 'x-bibby-version': 'v1.0' });
   });
 
   it('filters by field', () => {
