@@ -48,8 +48,32 @@ export const addWarnings = (
     });
   }
   warnOfConnections(drafts, findings);
+  warnOfHiddenPreviews(drafts, findings);
   warnOfIdlePolicies(drafts, [...snapshots.values()], findings);
 };
+
+const warnOfHiddenPreviews = (drafts: Drafts, findings: Findings): void => {
+  const hosts = drafts
+    .of('Route')
+    .filter(({ id }) => findings.isGood(id))
+    .flatMap(({ resource }) => (resource.spec.hosts.length > 0 ? resource.spec.hosts : ['*']));
+  for (const rollout of drafts.of('Rollout')) {
+    const wanted = rollout.resource.spec.preview?.host;
+    if (wanted === undefined || !findings.isGood(rollout.id)) continue;
+    if (hosts.some((host) => coversHost(host, wanted))) continue;
+    findings.add(rollout, {
+      code: 'WARN_POLICY_UNATTACHED',
+      path: ['spec', 'preview', 'host'],
+      message: `no Route takes requests for ${wanted}, so nobody sees the preview`,
+      hint: 'Name the host in the `hosts` of a Route to the service.',
+    });
+  }
+};
+
+const coversHost = (pattern: string, host: string): boolean =>
+  pattern === '*' ||
+  pattern === host ||
+  (pattern.startsWith('*.') && host.endsWith(pattern.slice(1)));
 
 const warnOfIdlePolicies = (
   drafts: Drafts,
