@@ -36,6 +36,8 @@ const PREFIX = 'policy-canary';
 /** So long after it took up the lead a process may not have heard of an agent yet. */
 const GRACE_MS = 10_000;
 const RECENT_COMMITS = 20;
+/** So many agents that the fleet has forgotten may be remembered here. */
+const FORGOTTEN = 100;
 
 export interface PolicyCanariesDeps extends CommitDeps {
   readonly ring: Ring;
@@ -152,7 +154,9 @@ export class PolicyCanaries {
   observe(sample: Sample): void {
     const known = this.#known;
     const { agent, scope } = sample;
-    const { published, time } = this.#deps;
+    const { published, fleet, time } = this.#deps;
+    if (this.#usual.size > fleet.agents.size + FORGOTTEN)
+      for (const name of this.#usual.keys()) if (!fleet.agents.has(name)) this.#usual.delete(name);
     if (!trialOf(published.of(scope))?.only.includes(agent))
       this.#usual.set(agent, noteUsual(this.#usual.get(agent), sample, time.now()));
     if (known?.record.machine.phase !== 'watching' || !known.record.analysis) return;
@@ -176,8 +180,7 @@ export class PolicyCanaries {
 
   /** Once a second. */
   async tick(): Promise<void> {
-    const { ring, policy, time, fleet } = this.#deps;
-    for (const agent of this.#usual.keys()) if (!fleet.agents.has(agent)) this.#usual.delete(agent);
+    const { ring, policy, time } = this.#deps;
     if (!this.#term?.isValid() || !ring.isLeading) return;
     await this.#alone(async () => {
       await this.#saySoon();

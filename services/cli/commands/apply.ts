@@ -79,8 +79,11 @@ export const applyCommand = (session: Session): Command =>
         return;
       }
       const canary = canaryRequest(options.canary, options.maxDuration);
-      const answer = await commit(session, 'policy.apply', { ...request, canary });
-      if (!answer.canary || options.wait === undefined) return;
+      const answer = await send(session, 'policy.apply', { ...request, canary });
+      const isWaiting = answer.canary !== undefined && options.wait !== undefined;
+      // A script gets one document: how it ended.
+      if (!isWaiting || session.format() === 'table') report(session, 'policy.apply', answer);
+      if (!answer.canary || !isWaiting) return;
       // Unless told otherwise, for as long as it can take.
       const isTold = command.getOptionValueSource('timeout') !== 'default';
       const timeoutMs = isTold ? parseMs(options.timeout) : canary.maxDurationMs + 60_000;
@@ -113,24 +116,34 @@ export const diffCommand = (session: Session): Command =>
 
 type Change = 'policy.apply' | 'policy.diff' | 'policy.delete' | 'policy.rollback';
 
+type Request = ApplyRequest | DeleteRequest | RollbackRequest;
+
 /** Sends a change and reports it; throws the exit code that fits. */
 export const commit = async (
   session: Session,
   operation: Change,
-  request: ApplyRequest | DeleteRequest | RollbackRequest,
+  request: Request,
+): Promise<void> => report(session, operation, await send(session, operation, request));
+
+const send = async (
+  session: Session,
+  operation: Change,
+  request: Request,
 ): Promise<ApplyAnswer> => {
   const timeoutMs = 30_000 + (request.wait?.timeoutMs ?? 0);
-  const answer = await session
+  return await session
     .client()
     .call(operation, request, { timeoutMs })
     .catch((error) => {
       if (error instanceof ApiError) session.diagnostics(diagnosticsIn(error.details));
       throw error;
     });
+};
+
+const report = (session: Session, operation: Change, answer: ApplyAnswer): void => {
   session.print(answer, () => describe(answer, operation, session));
   if (session.format() === 'table') session.diagnostics(answer.diagnostics);
   judge(answer);
-  return answer;
 };
 
 export const waitRequest = (options: WaitOptions): { wait?: WaitFor } => {

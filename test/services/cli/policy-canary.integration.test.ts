@@ -124,6 +124,16 @@ describe('weir apply --canary', () => {
     expect([code, error]).toEqual([1, 'weir: r9 of bob has taken its place\n']);
   });
 
+  it('--wait gives a script one document', async () => {
+    const over = { ...canary, state: 'promoted' };
+    const { run } = await control({
+      'policy.apply': applied,
+      'policy-canary.status': { canary: over },
+    });
+    const { out } = await run('apply', '-f', '-', '--canary', '--wait', '-o', 'json');
+    expect(JSON.parse(out)).toMatchObject({ canary: { state: 'promoted', revision: 9 } });
+  });
+
   it('--dry-run begins nothing', async () => {
     const { run, seen } = await control({ 'policy.apply': { ...applied, dryRun: true } });
     await run('apply', '-f', '-', '--canary', '--dry-run');

@@ -78,6 +78,15 @@ describe('weir against control', () => {
     expect((await run('rollback', '2')).code).toBe(0);
   });
 
+  it('has nobody to compare a canary with where one edge is alone', async () => {
+    save(route('three'));
+    const { code, error } = await run('apply', '-f', 'policies', '--canary', '--wait');
+    expect(code).toBe(1);
+    expect(error).toContain('only one agent serves edge.public');
+    expect((await run('policy-canary', 'status')).out).toBe('no policy canary\n');
+    save(route('one'));
+  });
+
   it('shows the fleet', async () => {
     expect((await run('status')).out).toMatch(/edge-public +edge\.public .* (live|static)/);
   });

@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { chooseCohort } from '#engine/machines/policy-canary.ts';
 import type { ApplyAnswer } from '#engine/model/api.ts';
+import type { Commit } from '#engine/model/commit.ts';
 import type { PolicyCanaryAnswer, PolicyCanaryStatus } from '#engine/model/policy-canary.ts';
-import { buckets } from '#engine/model/subjects.ts';
+import { buckets, streams, subjects } from '#engine/model/subjects.ts';
 import type { Series } from '#engine/model/telemetry.ts';
 import { all, bibby, gateway, route, service } from './documents.ts';
 import type { FakeAgent } from './fake-agent.ts';
@@ -254,6 +255,30 @@ describe('while a policy canary is under way', () => {
     const again = await world.agent(name, 'edge.public');
     await world.seconds(1);
     expect(again.state.active).toMatchObject({ type: 'snapshot', revision: 1 });
+  });
+
+  it('it ends when somebody has committed all the same', async () => {
+    await watch();
+    const log = await world.hub.connect().log(streams.policy);
+    const id = 'Route/bibby/catalog';
+    const commit: Commit = {
+      v: 1,
+      type: 'commit',
+      revision: 2,
+      author: 'bob',
+      message: '',
+      atMs: world.time.now(),
+      changes: [{ type: 'put', id, source: { file: 'x.yaml', line: 1, text: route('/bob') } }],
+    };
+    const data = new TextEncoder().encode(JSON.stringify(commit));
+    await log.append({ subject: subjects().policyCommit, data });
+    await world.seconds(2);
+    expect(await status()).toMatchObject({
+      state: 'reverted',
+      reason: 'bob has committed r2 meanwhile',
+    });
+    expect(revisions()).toEqual([2, 2, 2, 2]);
+    for (const edge of edges()) expect(JSON.stringify(edge.snapshot)).toContain('/bob');
   });
 
   it('it ends when an agent of its cohort is lost', async () => {
