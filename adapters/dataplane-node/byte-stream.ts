@@ -4,6 +4,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 import './latin1.ts';
 import { readInto } from './raw-read.ts';
+import { sharedBuffer as shared } from './shared-buffer.ts';
 
 export interface StreamReader {
   /** `bytes[0, length)` are valid during the call only. */
@@ -17,9 +18,6 @@ export interface StreamReader {
   /** Last call; the socket is gone. */
   onClose(error: Error | undefined): void;
 }
-
-const READ_SIZE = 65_536;
-const shared = Buffer.allocUnsafeSlow(READ_SIZE);
 
 const feed = (reader: StreamReader, bytes: Buffer, length: number): void => {
   try {

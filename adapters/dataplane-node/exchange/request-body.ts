@@ -1,4 +1,5 @@
 // What has been read of a request body while it waits for a connection, or in case it has to be sent again.
+import { keptBytes } from '../shared-buffer.ts';
 
 /** More is not kept: the request can then no longer be repeated. */
 export const MAX_KEPT_BYTES = 65_536;
@@ -12,7 +13,7 @@ export class RequestBody {
 
   keep(bytes: Buffer, start: number, end: number): void {
     this.size += end - start;
-    this.runs.push(Buffer.from(bytes.subarray(start, end)));
+    this.runs.push(keptBytes(bytes, start, end));
   }
 
   forget(): void {

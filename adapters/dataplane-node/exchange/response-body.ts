@@ -1,4 +1,5 @@
 // A response body held back for a filter that needs all of it; let go when it grows too large.
+import { keptBytes } from '../shared-buffer.ts';
 
 export class ResponseBody {
   private readonly maxBytes: number;
@@ -12,7 +13,7 @@ export class ResponseBody {
   /** False once there is more than may be held. */
   add(bytes: Buffer, start: number, end: number): boolean {
     this.size += end - start;
-    this.runs.push(Buffer.from(bytes.subarray(start, end)));
+    this.runs.push(keptBytes(bytes, start, end));
     return this.size <= this.maxBytes;
   }
 

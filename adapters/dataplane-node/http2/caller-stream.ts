@@ -11,6 +11,7 @@ import type { PlaneContext } from '../exchange/context.ts';
 import { ExchangeRunner } from '../exchange/runner.ts';
 import type { FieldSection } from '../http1/field-section.ts';
 import { type Refusal, RequestHead, refusals } from '../http1/request-head.ts';
+import { keptBytes } from '../shared-buffer.ts';
 import {
   type FieldList,
   isOpenEnded,
@@ -136,7 +137,7 @@ export class CallerStream extends Deadline implements Downstream {
   }
 
   writeRun(bytes: Buffer, start: number, end: number): void {
-    if (end > start) this.held.push(Buffer.from(bytes.subarray(start, end)));
+    if (end > start) this.held.push(keptBytes(bytes, start, end));
   }
 
   writeTrailers(lines: string): void {

@@ -3,6 +3,7 @@ import { type ClientHttp2Stream, constants } from 'node:http2';
 import { Duplex } from 'node:stream';
 import type { FieldSection } from '../http1/field-section.ts';
 import { ResponseHead } from '../http1/response-head.ts';
+import { keptBytes } from '../shared-buffer.ts';
 import type { ClientConnection, UpstreamClient, UpstreamFailure } from '../upstream/client.ts';
 import {
   type FieldList,
@@ -99,7 +100,7 @@ export class UpstreamStream implements ClientConnection {
   }
 
   writeRun(bytes: Buffer, start: number, end: number): void {
-    if (end > start) this.held.push(Buffer.from(bytes.subarray(start, end)));
+    if (end > start) this.held.push(keptBytes(bytes, start, end));
   }
 
   writeTrailers(lines: string): void {
