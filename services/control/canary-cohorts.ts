@@ -15,7 +15,9 @@ export const cohortsOf = (
   const sizes: Record<string, number> = {};
   const alone: string[] = [];
   for (const scope of scopes) {
-    const live = fleet.live(scope).filter(({ beat }) => beat.state === 'live');
+    const live = fleet
+      .live(scope)
+      .filter(({ beat: { state } }) => state === 'live' || state === 'static');
     const agents = live.map(({ beat }) => beat.agent);
     const cohort = chooseCohort(agents, {
       id,
