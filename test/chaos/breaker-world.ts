@@ -1,17 +1,14 @@
 // A service with three endpoints of which one fails when told to, behind two real edges, under two control processes that can
 // be killed, frozen and cut off. Real nats-server, real sockets, real time.
-import { readFile } from 'node:fs/promises';
 import { Agent, createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createVerifier } from '#adapters/signer-ed25519/signer.ts';
 import { viewOf } from '#engine/agent/agent.ts';
 import type { ApplyAnswer, BreakerAnswer, BreakerStatus, ErrorAnswer } from '#engine/model/api.ts';
 import { decisionId } from '#engine/model/decision.ts';
 import type { Event } from '#engine/model/event.ts';
 import { streams, subjects } from '#engine/model/subjects.ts';
 import type { Heartbeat } from '#engine/model/telemetry.ts';
-import { systemTime } from '#services/agent/time.ts';
-import { type Edge, startEdge } from '#services/edge/edge.ts';
+import type { Edge } from '#services/edge/edge.ts';
 import { all, gateway } from '#test/services/control/documents.ts';
 import type { FakeAgent } from '#test/services/control/fake-agent.ts';
 import {
@@ -20,6 +17,7 @@ import {
   pause,
   TestInstallation,
 } from '#test/services/control/installation.ts';
+import { startRealEdge } from '#test/services/control/real-edge.ts';
 import { startWire, type Wire } from '#test/support/tcp-proxy.ts';
 
 export const harms = ['kill', 'freeze', 'cut'] as const;
@@ -120,7 +118,7 @@ export class BreakerWorld {
     world.replicas = await Promise.all(REPLICAS.map((_, at) => world.#control(at)));
     for (const _ of [1, 2, 3]) world.backends.push(await startBackend());
     await world.#watch();
-    for (const name of EDGES) world.#edges.push(await world.#edge(name));
+    for (const name of EDGES) world.#edges.push(await startRealEdge(world.place, name));
     return world;
   }
 
@@ -281,35 +279,6 @@ export class BreakerWorld {
         this.announced.set(agent, [...list, { position, revision }]);
       }
     })();
-  }
-
-  async #edge(agent: string): Promise<Edge> {
-    const { installation } = this.place;
-    const jwks = JSON.parse(await readFile(installation.trustedKeys, 'utf8')) as never;
-    return await startEdge(
-      {
-        agent,
-        mesh: 'default',
-        gateway: 'public',
-        admin: { host: '127.0.0.1', port: 0 },
-        listenPorts: new Map([[8080, 0]]),
-        drainDelayMs: 0,
-      },
-      {
-        connect: () => this.place.connect(agent),
-        verifier: createVerifier(jwks),
-        store: {
-          load: async () => [],
-          save: async () => {},
-          flush: async () => {},
-          putAside: async () => {},
-        },
-        time: systemTime,
-        log: () => {},
-        incarnation: 'one',
-        write: () => {},
-      },
-    );
   }
 
   #call(port: number): Promise<void> {

@@ -1,14 +1,12 @@
 // A policy revision that refuses everybody, tried by one of three real proxies: real nats-server, control as a process of its
 // own, killed in the middle.
-import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createVerifier } from '#adapters/signer-ed25519/signer.ts';
 import type { ApplyAnswer, FleetAnswer } from '#engine/model/api.ts';
 import type { PolicyCanaryAnswer, PolicyCanaryStatus } from '#engine/model/policy-canary.ts';
-import { systemTime } from '#services/agent/time.ts';
-import { type Edge, startEdge } from '#services/edge/edge.ts';
+import type { Edge } from '#services/edge/edge.ts';
 import { all, gateway } from './documents.ts';
 import { type ControlProcess, eventually, pause, TestInstallation } from './installation.ts';
+import { startRealEdge } from './real-edge.ts';
 
 const names = ['edge-1', 'edge-2', 'edge-3'];
 const EVERY_MS = 20;
@@ -27,34 +25,6 @@ spec:
   parentRefs: [{ name: public }]
   rules: [{ matches: [{ path: { prefix: / } }], respond: { status: ${status}, body: hello } }]
 `;
-
-const startAgent = async (agent: string): Promise<Edge> =>
-  await startEdge(
-    {
-      agent,
-      mesh: 'default',
-      gateway: 'public',
-      admin: { host: '127.0.0.1', port: 0 },
-      listenPorts: new Map([[8080, 0]]),
-      drainDelayMs: 0,
-    },
-    {
-      connect: () => place.connect(agent),
-      verifier: createVerifier(
-        JSON.parse(await readFile(place.installation.trustedKeys, 'utf8')) as never,
-      ),
-      store: {
-        load: async () => [],
-        save: async () => {},
-        flush: async () => {},
-        putAside: async () => {},
-      },
-      time: systemTime,
-      log: () => {},
-      incarnation: 'one',
-      write: () => {},
-    },
-  );
 
 const callAlways = async (name: string, edge: Edge): Promise<void> => {
   const seen: Record<number, number> = {};
@@ -84,7 +54,7 @@ beforeAll(async () => {
     names.map((name) => ({ name, scope: 'edge.public' as const })),
   );
   control = await place.control();
-  edges.push(...(await Promise.all(names.map(startAgent))));
+  edges.push(...(await Promise.all(names.map((name) => startRealEdge(place, name)))));
   await apply(200);
   await eventually(
     'control knows all of them at r1',

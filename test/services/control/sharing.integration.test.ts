@@ -1,16 +1,14 @@
 // What sharing is worth: the same agents, traffic and failing endpoint, once with breakers shared by the fleet and once with
 // every agent for itself, in the same run. Real nats-server, real control process, real proxies.
 
-import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createVerifier } from '#adapters/signer-ed25519/signer.ts';
 import type { ApplyAnswer, BreakerAnswer } from '#engine/model/api.ts';
-import { systemTime } from '#services/agent/time.ts';
-import { type Edge, startEdge } from '#services/edge/edge.ts';
+import type { Edge } from '#services/edge/edge.ts';
 import { all, gateway } from './documents.ts';
 import { type ControlProcess, eventually, pause, TestInstallation } from './installation.ts';
+import { startRealEdge } from './real-edge.ts';
 
 const AGENTS = 24;
 /** The endpoint turns bad for these only. */
@@ -56,40 +54,12 @@ spec:
   rules:
 ${kinds.map((kind) => `    - { matches: [{ path: { prefix: /${kind} } }], backends: [{ service: ${kind} }] }\n`).join('')}`;
 
-const startAgent = async (agent: string): Promise<Edge> =>
-  await startEdge(
-    {
-      agent,
-      mesh: 'default',
-      gateway: 'public',
-      admin: { host: '127.0.0.1', port: 0 },
-      listenPorts: new Map([[8080, 0]]),
-      drainDelayMs: 0,
-    },
-    {
-      connect: () => place.connect(agent),
-      verifier: createVerifier(
-        JSON.parse(await readFile(place.installation.trustedKeys, 'utf8')) as never,
-      ),
-      store: {
-        load: async () => [],
-        save: async () => {},
-        flush: async () => {},
-        putAside: async () => {},
-      },
-      time: systemTime,
-      log: () => {},
-      incarnation: 'one',
-      write: () => {},
-    },
-  );
-
 beforeAll(async () => {
   place = await TestInstallation.create(
     names.map((name) => ({ name, scope: 'edge.public' as const })),
   );
   control = await place.control();
-  edges.push(...(await Promise.all(names.map(startAgent))));
+  edges.push(...(await Promise.all(names.map((name) => startRealEdge(place, name)))));
   const ports = await Promise.all([true, false, false, false].map(serve));
   const documents = all(gateway, service('fleet', ports), service('local', ports), route);
   const answer = await place.post<ApplyAnswer>(control.url, '/v1/policy', {
