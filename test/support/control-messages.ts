@@ -10,6 +10,7 @@ import {
   type DecisionMessage,
   encodeMessage,
   type SnapshotMessage,
+  type TrialMessage,
 } from '#engine/model/control-message.ts';
 import type { Snapshot } from '#engine/model/snapshot.ts';
 
@@ -33,6 +34,13 @@ export const snapshotMessage = (
   revision: number,
   snapshot = emptySnapshot,
 ): SnapshotMessage => ({ ...header, type: 'snapshot', position, revision, snapshot });
+
+export const trialMessage = (
+  position: number,
+  revision: number,
+  only: readonly string[],
+  snapshot = emptySnapshot,
+): TrialMessage => ({ ...header, type: 'trial', position, revision, only, snapshot });
 
 export const decisionMessage = (
   position: number,

@@ -4,6 +4,7 @@ import type { ControlMessage } from '#engine/model/control-message.ts';
 import {
   decisionMessage as decision,
   snapshotMessage as snapshot,
+  trialMessage as trial,
 } from '#test/support/control-messages.ts';
 
 const hear = (...messages: ControlMessage[]) => {
@@ -84,5 +85,44 @@ describe('an agent', () => {
   it('is the same again after its messages are folded anew', () => {
     const { state } = hear(snapshot(1, 8), decision(4, 8), decision(3, 8, 'a/b'), snapshot(2, 8));
     expect(hear(...messagesOf(state)).state).toEqual(state);
+  });
+});
+
+describe('an agent of a scope with a policy canary', () => {
+  const mine = ['edge-1'];
+  const others = ['edge-2'];
+
+  it('follows the trial alone while it is in the cohort', () => {
+    const { outcomes, state } = hear(
+      snapshot(1, 8),
+      trial(2, 9, mine),
+      { ...snapshot(3, 8), except: mine },
+      { ...decision(4, 8), except: mine },
+      trial(5, 9, mine),
+    );
+    expect(outcomes).toEqual(['applied', 'applied', 'other', 'other', 'applied']);
+    expect(viewOf(state)).toMatchObject({ revision: 9, position: 5 });
+  });
+
+  it('never hears of it while it is not', () => {
+    const { outcomes, state, overlay } = hear(snapshot(1, 8), trial(2, 9, others), {
+      ...decision(3, 8),
+      except: others,
+    });
+    expect(outcomes).toEqual(['applied', 'other', 'applied']);
+    expect(viewOf(state)).toMatchObject({ revision: 8, position: 3 });
+    expect(overlay).toEqual(['split:bibby/catalog']);
+  });
+
+  it('is back with everybody when it is over, whatever comes late', () => {
+    const { outcomes, state } = hear(trial(2, 9, mine), snapshot(6, 8), trial(5, 9, mine));
+    expect(outcomes).toEqual(['applied', 'applied', 'stale']);
+    expect(viewOf(state)).toMatchObject({ revision: 8, position: 6 });
+  });
+
+  it('gets the revision again once it is committed', () => {
+    const { outcomes, state } = hear(trial(2, 9, mine), snapshot(3, 9), decision(4, 9));
+    expect(outcomes).toEqual(['applied', 'applied', 'applied']);
+    expect(messagesOf(state)).toHaveLength(2);
   });
 });

@@ -9,7 +9,12 @@ import {
   type FakePlane,
   type MemoryLastGood,
 } from '#test/support/agent-fakes.ts';
-import { controlKeys, decisionMessage, snapshotMessage } from '#test/support/control-messages.ts';
+import {
+  controlKeys,
+  decisionMessage,
+  snapshotMessage,
+  trialMessage,
+} from '#test/support/control-messages.ts';
 
 const keys = await controlKeys();
 const strangers = await controlKeys();
@@ -60,6 +65,23 @@ describe('a control message', () => {
     });
     expect(plane.views.at(-1)).toMatchObject({ revision: 8, position: 1 });
     expect(store.saved[0]).toEqual([data]);
+  });
+
+  it('for other agents of the scope is no news at all', async () => {
+    await hear(snapshotMessage(1, 8));
+    expect(await hear(trialMessage(2, 9, ['edge-2']))).toBeUndefined();
+    expect(await hear({ ...snapshotMessage(3, 8), except: ['edge-1'] })).toBeUndefined();
+    expect(follower.position).toBe(1);
+    expect(follower.isBehind).toBe(false);
+  });
+
+  it('of a policy canary survives a restart', async () => {
+    await hear(snapshotMessage(1, 8));
+    const ack = await hear(trialMessage(2, 9, ['edge-1']));
+    expect(ack).toMatchObject({ message: 'trial', outcome: 'applied', revision: 9 });
+    const again = createFollower();
+    await again.recover();
+    expect([again.revision, again.position]).toEqual([9, 2]);
   });
 
   it('says when control published it and how long it took', async () => {
