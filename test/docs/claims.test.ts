@@ -83,6 +83,13 @@ describe('the documentation', () => {
     expect(lost).toEqual([]);
   });
 
+  it('can be found from the README', () => {
+    const readme = pages[0]?.text ?? '';
+    const guides = pages.map(({ file }) => file).filter((file) => /^docs\/[^/]+\.md$/.test(file));
+    expect(guides.length).toBeGreaterThan(10);
+    expect(guides.filter((file) => !readme.includes(`(${file})`))).toEqual([]);
+  });
+
   it('names files that exist', () => {
     const named = pages
       .flatMap(codeOf)
@@ -119,6 +126,15 @@ describe('the documentation', () => {
       return !address?.includes(`\`${method} ${path}\``) || !address.includes(`| ${role} |`);
     });
     expect(silent).toEqual([]);
+  });
+
+  it('tells of every metric', () => {
+    const told = pages.find(({ file }) => file === 'docs/metrics.md')?.text ?? '';
+    const names = [
+      ...sources.matchAll(/^ {2}((?:weir|istio|process|nodejs)_[a-z_]+\w*): \{/gm),
+    ].map(([, name = '']) => name);
+    expect(names.length).toBeGreaterThan(30);
+    expect(names.filter((name) => !told.includes(`\`${name}\``))).toEqual([]);
   });
 
   it('names events that are told', () => {
