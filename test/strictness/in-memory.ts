@@ -178,7 +178,13 @@ export const inMemoryProxy = async (options: InMemoryOptions): Promise<InMemoryP
     await plane.close();
   });
   Object.assign(net, fakes);
-  await plane.activate(view).finally(restore);
+  // Turns of the event loop are taken by `settle`.
+  const { setImmediate } = globalThis;
+  globalThis.setImmediate = ((act: () => void) => due.push(act)) as never;
+  await plane.activate(view).finally(() => {
+    globalThis.setImmediate = setImmediate;
+    restore();
+  });
   const settle = (): void => {
     while (due.length > 0) {
       const now = due;
@@ -190,6 +196,7 @@ export const inMemoryProxy = async (options: InMemoryOptions): Promise<InMemoryP
     upstreams = [];
     accepted = undefined;
     server.emit('connection', new FakeSocket());
+    settle();
     const socket = accepted as FakeSocket | undefined;
     if (!socket) throw new Error('the connection was not accepted');
     for (const piece of pieces) {
