@@ -1,11 +1,14 @@
 // Rounds of the event loop. Bytes that are read in the round in which a request is written, from within a read, cannot be its answer:
 // the kernel had them before. One count for the process, as it has one event loop.
 
-/** The kernel hands over 1024 events at a time; after so many reads those that follow may be younger than the round. */
-const CERTAIN_READS = 512;
+/** The kernel hands over so many events at a time, and is asked for more at once when there were as many. */
+const BATCH = 1024;
+/** After so many reads those that follow may be younger than the round. */
+const CERTAIN_READS = BATCH / 2;
 
 interface RoundListener {
-  onRoundEnd(): void;
+  /** `isWhole`: everything that had arrived before has been read. Otherwise so much has been read that the kernel was asked again. */
+  onRoundEnd(isWhole: boolean): void;
 }
 
 let round = 1;
@@ -15,14 +18,18 @@ let isEndAwaited = false;
 let waiting: RoundListener[] = [];
 let calling: RoundListener[] = [];
 
+const tell = (isWhole: boolean): void => {
+  [waiting, calling] = [calling, waiting];
+  for (const listener of calling) listener.onRoundEnd(isWhole);
+  calling.length = 0;
+};
+
 /** Immediates come right after the reads of a round. */
 const end = (): void => {
   round++;
   reads = 0;
   isEndAwaited = false;
-  [waiting, calling] = [calling, waiting];
-  for (const listener of calling) listener.onRoundEnd();
-  calling.length = 0;
+  tell(true);
 };
 
 const awaitEnd = (): void => {
@@ -33,7 +40,7 @@ const awaitEnd = (): void => {
 
 export const enterRead = (): void => {
   isReading = true;
-  reads++;
+  if (++reads % BATCH === 0) tell(false);
 };
 
 export const leaveRead = (): void => {
@@ -50,7 +57,7 @@ export const roundOfWrite = (): number => {
 /** What is being read now had arrived before anything that was written in that round. */
 export const precedes = (written: number): boolean => written === round && reads < CERTAIN_READS;
 
-/** Once per round and listener at most. */
+/** At the end of the round, or once after a part of a long one. */
 export const callAtRoundEnd = (listener: RoundListener): void => {
   waiting.push(listener);
   awaitEnd();

@@ -11,7 +11,7 @@ interface RestingOwner {
 
 export class Resting {
   private readonly owner: RestingOwner;
-  /** Since this round. */
+  /** Since this round, or this part of it. */
   private fresh: UpstreamConnection[] = [];
   /** Since the one before. */
   private rested: UpstreamConnection[] = [];
@@ -38,7 +38,7 @@ export class Resting {
     }
   }
 
-  onRoundEnd(): void {
+  onRoundEnd(isWhole: boolean): void {
     const { owner, fresh, rested } = this;
     this.fresh = [];
     if (rested.length > 0) this.rested = [];
@@ -46,7 +46,7 @@ export class Resting {
     for (const connection of rested) release(owner, connection);
     // Who takes it out of the pool notices what comes together with the next request, who waits for it would not.
     for (const connection of fresh)
-      if (owner.hasWaiting) this.rested.push(connection);
+      if (!isWhole || owner.hasWaiting) this.rested.push(connection);
       else release(owner, connection);
     if (this.rested.length === 0) return;
     this.isCalled = true;
