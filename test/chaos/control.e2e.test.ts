@@ -1,6 +1,6 @@
 // What happens to the ring when its parts are taken away: real processes, a real nats-server, real time. The agents are
 // in-process ones that verify, fold and ack; their traffic is made up, one sample a second.
-// WEIR_CHAOS_ROUNDS sets how often the leader is taken away (default 3).
+// WEIR_CHAOS_ROUNDS sets how often the leader is taken away (default 3), WEIR_CHAOS_SEED when and how.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type {
   ApplyAnswer,
@@ -21,9 +21,11 @@ import {
   TestInstallation,
 } from '#test/services/control/installation.ts';
 import { catalog } from '#test/services/control/world.ts';
+import { createChance } from '#test/sim/random.ts';
 import { startWire } from '#test/support/tcp-proxy.ts';
 
 const ROUNDS = Number(process.env['WEIR_CHAOS_ROUNDS'] ?? 3);
+const SEED = Number(process.env['WEIR_CHAOS_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 const SERVICE = 'bibby/catalog-service';
 /** The promise is five seconds; the rest is for a busy machine. */
 const TAKEOVER_MS = 5_000 + 2_000;
@@ -137,13 +139,15 @@ describe('a control plane of two', () => {
     await place.agent('catalog-2', 'sidecar.bibby.catalog', { workload: catalog('v1.1') });
     await eventually('a tenth', () => edge.weight(SERVICE, 'v1.1') === 1000, 30_000);
 
+    process.stdout.write(`seed ${SEED}\n`);
+    const { uniform } = createChance(SEED);
     const takeovers: number[] = [];
     for (let round = 0; round < ROUNDS; round += 1) {
-      await pause(500 + Math.random() * 1500);
+      await pause(500 + uniform() * 1500);
       const at = (await isLeading(replicas[0] as ControlProcess)) ? 0 : 1;
       const leader = replicas[at] as ControlProcess;
       const other = replicas[1 - at] as ControlProcess;
-      const harm = (['kill', 'freeze', 'cut'] as const)[Math.floor(Math.random() * 3)];
+      const harm = (['kill', 'freeze', 'cut'] as const)[Math.floor(uniform() * 3)];
       if (harm === 'kill') await leader.kill();
       else if (harm === 'freeze') leader.pause();
       else wires[at]?.cut();

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { viewOf } from '#engine/agent/agent.ts';
 import { decisionId } from '#engine/model/decision.ts';
+import { buckets } from '#engine/model/subjects.ts';
 import type { Series } from '#engine/model/telemetry.ts';
 import { all, gateway } from './documents.ts';
 import type { FakeAgent } from './fake-agent.ts';
@@ -84,6 +85,21 @@ describe('the retry brake', () => {
     await world.start('control-2', { isReady: false });
     await world.seconds(6, traffic(20, 2));
     expect(limit(edges[0])).toBeGreaterThanOrEqual(5);
+    await world.seconds(30, traffic(20, 0));
+    expect(edges.map(limit)).toEqual([undefined, undefined]);
+  });
+
+  it('holds on to what was decided when its record cannot be read, and says so', async () => {
+    await world.seconds(2, traffic(20, 11));
+    world.replicas[0]?.kill();
+    const store = await world.hub.connect().store(buckets.machines);
+    for (const { key } of await store.entries())
+      if (key.startsWith('retries.')) await store.put(key, new TextEncoder().encode('{"v":1'));
+    await world.start('control-2', { isReady: false });
+    await world.seconds(6, traffic(20, 2));
+    expect(edges.map(limit)).toEqual([10, 10]);
+    const told = (await world.events()).filter(({ type }) => type === 'weir.state.unreadable');
+    expect(told.map(({ subject }) => subject)).toEqual([target]);
     await world.seconds(30, traffic(20, 0));
     expect(edges.map(limit)).toEqual([undefined, undefined]);
   });
