@@ -36,12 +36,12 @@ export const settle = async (turns = 25): Promise<void> => {
   }
 };
 
-/** Resolves once the condition holds; fails after many turns of the event loop. */
+/** Resolves once the condition holds; fails after many turns of the event loop in which nothing ran beside it. */
 export const until = async (
   what: string,
   holds: () => boolean | Promise<boolean>,
 ): Promise<void> => {
-  for (let count = 0; count < 2_000; count += 1) {
+  for (let count = 0; count < 2_000; count += beside > 0 ? 0 : 1) {
     if (await holds()) return;
     await turn();
   }
