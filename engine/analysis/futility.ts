@@ -16,14 +16,12 @@ export const growthPerRequest = (
   state: AnalysisState,
   weight: number,
 ): ((metric: string) => number | undefined) => {
-  const share = Math.min(0.99, Math.max(0.0001, weight / 100));
+  const share = shareOf(weight);
   return (metric) => {
     const { promote } = marginsOf(state.plan.analysis, metric);
     const rate = badRate(state, metric);
     if (promote === undefined || rate === undefined) return undefined;
-    const phi = isErrors(metric)
-      ? state.dispersion.errors
-      : state.dispersion[metric as LatencyMetric];
+    const phi = phiOf(state, metric);
     // Both versions' bad requests are evidence: per canary request there are rate / share of them.
     const relative = (rate / share) * divergence(share, promote.ratio);
     return Math.max(relative, belowBound(rate, promote.rate)) / phi;
@@ -45,14 +43,29 @@ export const isHopeless = (
   if (watchedMs < minWatchMs || requests < minRequests) return false;
   const weight = steps.at(-1) ?? 100;
   const growth = growthPerRequest(state, weight);
-  const perMs = ((requests / watchedMs) * weight) / 100;
+  const left = ((requests / watchedMs) * weight * (deadlineMs - elapsedMs)) / 100;
   const goal = Math.log(1 / analysis.beta);
   return metrics.some(({ metric, promote }) => {
     const perRequest = promote === undefined || promote >= goal ? undefined : growth(metric);
     if (promote === undefined || perRequest === undefined || perRequest <= 0) return false;
-    return elapsedMs + (goal - promote) / (perRequest * perMs) > deadlineMs;
+    const luck = Math.sqrt(left * wanderingPerRequest(state, weight, metric));
+    return promote + perRequest * left + luck < goal;
   });
 };
+
+/** Variance of the growth per canary request: with one standard deviation of luck it may still be enough. */
+const wanderingPerRequest = (state: AnalysisState, weight: number, metric: string): number => {
+  const { promote } = marginsOf(state.plan.analysis, metric);
+  const rate = badRate(state, metric) ?? 0;
+  if (promote === undefined || rate === 0) return 0;
+  const phi = phiOf(state, metric);
+  return (rate * (1 - shareOf(weight)) * Math.log(promote.ratio) ** 2) / phi;
+};
+
+const shareOf = (weight: number): number => Math.min(0.99, Math.max(0.0001, weight / 100));
+
+const phiOf = ({ dispersion }: AnalysisState, metric: string): number =>
+  isErrors(metric) ? dispersion.errors : dispersion[metric as LatencyMetric];
 
 const badRate = ({ arms, edges }: AnalysisState, metric: string): number | undefined => {
   const { requests, errors, latency } = arms.baseline;
