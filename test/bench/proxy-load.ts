@@ -14,7 +14,7 @@ export type Generator =
     }
   /** Messages to and fro, one at a time per connection. */
   | { readonly type: 'webSocket' }
-  /** So many requests a second over all connections together, evenly. */
+  /** So many requests a second over all connections together, evenly, whether answered or not. */
   | { readonly type: 'steady'; readonly rate: number };
 
 export interface Load {
@@ -86,20 +86,21 @@ const h2load = (load: Load, streams: number, extra: readonly string[]): Seen => 
   };
 };
 
+/** A script of ours that takes the load as JSON and prints what it saw as JSON. */
+const script = (load: Load, file: string, rate?: number): Seen => {
+  const path = join(import.meta.dirname, file);
+  return JSON.parse(run(load, process.execPath, [path, JSON.stringify({ ...load, rate })])) as Seen;
+};
+
 /** Below what was asked for, times would be those of the requests that were not sent. */
 const KEPT = 0.95;
 
+/** Not h2load: its clients send all at the same moment, and then wait for each other. */
 const steady = (load: Load, rate: number): Seen => {
-  const seen = h2load(load, 1, ['--h1', `--rps=${rate / load.connections}`]);
+  const seen = script(load, 'load-open-loop.ts', rate);
   if (seen.rate < rate * KEPT)
     throw new Error(`only ${seen.rate} of ${rate} requests per second could be sent`);
   return seen;
-};
-
-/** A script of ours that takes the load as JSON and prints what it saw as JSON. */
-const script = (load: Load, file: string): Seen => {
-  const path = join(import.meta.dirname, file);
-  return JSON.parse(run(load, process.execPath, [path, JSON.stringify(load)])) as Seen;
 };
 
 /** Throws when an answer was not a success. */

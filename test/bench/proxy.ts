@@ -53,7 +53,6 @@ const install: Readonly<Record<string, string>> = {
   taskset: 'apt-get install util-linux',
   openssl: 'apt-get install openssl',
 };
-const NEED_H2LOAD = new Set(['h2load', 'steady']);
 const indispensable = ['wrk', 'nginx', 'taskset', 'openssl'];
 
 const has = (command: string): boolean => {
@@ -239,7 +238,7 @@ const run = async (): Promise<void> => {
   const only = values.only?.split(',');
   for (const [name, work] of Object.entries(await worksIn(folder, write))) {
     if (only && !only.includes(name)) continue;
-    if (NEED_H2LOAD.has(work.generator.type) && missing.includes('h2load')) continue;
+    if (work.generator.type === 'h2load' && missing.includes('h2load')) continue;
     const result = await runWork(work).catch((error: unknown) => failed(name, error));
     await stopAll();
     if (!result) continue;
