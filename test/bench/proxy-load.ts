@@ -56,8 +56,8 @@ const wrk = (load: Load, script: string | undefined): Seen => {
   return {
     requests: Number(/(\d+) requests in/.exec(text)?.[1]),
     rate: Number(/Requests\/sec:\s+([0-9.]+)/.exec(text)?.[1]),
-    p50Ms: toMs(/50%\s+(\S+)/.exec(text)?.[1] ?? ''),
-    p99Ms: toMs(/99%\s+(\S+)/.exec(text)?.[1] ?? ''),
+    p50Ms: toMs(/^ +50% +(\S+)/m.exec(text)?.[1] ?? ''),
+    p99Ms: toMs(/^ +99% +(\S+)/m.exec(text)?.[1] ?? ''),
   };
 };
 
