@@ -81,9 +81,14 @@ export const startDev = async (options: DevOptions): Promise<Dev> => {
       const gone = await vanished(first, ask);
       if (gone.length > 0) await ask('policy.delete', { ids: gone });
       await serveGateways(edges, options, { hub, verifier }, await ask('policy.get'));
-      const last = await ask<ApplyAnswer>('policy.apply', { documents, wait: { percent: 100 } });
+      const again = () => ask<ApplyAnswer>('policy.apply', { documents, wait: { percent: 100 } });
+      let last = await again();
+      for (let tries = 0; tries < KEYS_TRIES && lacksKeys(last); tries++) {
+        await sleep(KEYS_PAUSE_MS);
+        last = await again();
+      }
       const deleted = gone.map((id) => ({ id, change: 'deleted' as const }));
-      // By now keys have been fetched and edges have reported, so fewer things are worth a warning.
+      // By now edges have reported and keys have been fetched, so fewer things are worth a warning.
       return { ...last, changes: [...first.changes, ...deleted] };
     },
     async close() {
@@ -94,6 +99,12 @@ export const startDev = async (options: DevOptions): Promise<Dev> => {
     },
   };
 };
+
+/** An issuer nearby has answered by then; of one that has not, it is told. */
+const KEYS_TRIES = 20;
+const KEYS_PAUSE_MS = 50;
+const lacksKeys = ({ diagnostics }: ApplyAnswer): boolean =>
+  diagnostics.some(({ code }) => code === 'WARN_POLICY_KEYS_ABSENT');
 
 type Ask = <T>(operation: Operation, body?: object) => Promise<T>;
 

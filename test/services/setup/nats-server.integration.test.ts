@@ -143,7 +143,9 @@ describe('startNatsServer', () => {
 
   it('says why a server does not start', async () => {
     await writeFile(join(home, 'nats', 'server.conf'), 'nonsense {');
-    await expect(start()).rejects.toThrow(/did not start \(exit code 1\); see .*server\.log/);
+    await expect(start()).rejects.toThrow(
+      /did not start \(exit code 1\): Parse error .*; see .*server\.log/,
+    );
   });
 });
 
