@@ -83,8 +83,9 @@ export class Door implements ConnectionHome {
     }
   }
 
-  remember(connection: CallerConnection): void {
+  remember<Connection extends CallerConnection>(connection: Connection): Connection {
     this.connections.add(connection);
+    return connection;
   }
 
   forget(connection: CallerConnection): void {
@@ -125,15 +126,9 @@ export class Door implements ConnectionHome {
       localAddress: proxied?.destination.address ?? plainAddress(socket.localAddress ?? ''),
       serverName: serverNameOf(socket, caller),
     };
-    if (isSecure && socket.alpnProtocol === 'h2') {
-      this.remember(new CallerSession(socket, this, peer, this.context));
-      return;
-    }
-    adopt(socket, (stream) => {
-      const connection = new DownstreamConnection(stream, this, peer, this.context);
-      this.remember(connection);
-      return connection;
-    });
+    const Connection =
+      isSecure && socket.alpnProtocol === 'h2' ? CallerSession : DownstreamConnection;
+    adopt(socket, (stream) => this.remember(new Connection(stream, this, peer, this.context)));
   }
 
   private openTunnel(

@@ -106,7 +106,7 @@ const home = {
   plan: portPlanOf([listener]),
   isClosing: false,
   isRetired: false,
-  remember: () => {},
+  remember: <Connection>(connection: Connection) => connection,
   forget: () => {},
 };
 const peer = {

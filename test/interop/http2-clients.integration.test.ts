@@ -1,4 +1,4 @@
-// nghttp2's own clients, in front of the proxy, without TLS and with it.
+// Clients that others wrote, and h2spec's cases of RFC 9113 and 7541, in front of the proxy, without TLS and with it.
 import http from 'node:http';
 import type net from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -72,5 +72,15 @@ describe.each(['http', 'https'])('over %s', (scheme) => {
     expect((await run('nghttp', '-y', `${url}/large`)).length).toBe(LARGE);
     const sent = await run('nghttp', '-y', '-d', import.meta.filename, '-H', ':method: PUT', url);
     expect(sent).toMatch(/^PUT [1-9][0-9]{3}$/);
+  });
+
+  it('h2spec finds that the proxy keeps to the protocol', async (context) => {
+    needs(context, 'h2spec');
+    const url = new URL(await proxied(scheme));
+    const tls = scheme === 'https' ? ['--tls', '--insecure'] : [];
+    // A plain port answers whoever does not begin with HTTP/2 in HTTP/1.1, so its case of a wrong preface is not asked there.
+    const sections = scheme === 'https' ? ['generic', 'hpack', 'http2'] : ['generic', 'hpack'];
+    const report = await run('h2spec', ...tls, '--port', url.port, ...sections);
+    expect(report).toMatch(/ tests, [0-9]+ passed, 0 skipped, 0 failed/);
   });
 });

@@ -8,16 +8,18 @@ import { promisify } from 'node:util';
 import type { TestContext } from 'vitest';
 import { closing } from '#test/adapters/dataplane-node/support.ts';
 
-const packages = {
-  ab: 'apache2-utils',
-  curl: 'curl',
-  h2load: 'nghttp2-client',
-  nghttp: 'nghttp2-client',
-  nginx: 'nginx',
-  wrk: 'wrk',
+/** How to install them. */
+const programs = {
+  ab: 'apt-get install apache2-utils',
+  curl: 'apt-get install curl',
+  h2load: 'apt-get install nghttp2-client',
+  h2spec: 'go install github.com/summerwind/h2spec/cmd/h2spec@latest',
+  nghttp: 'apt-get install nghttp2-client',
+  nginx: 'apt-get install nginx',
+  wrk: 'apt-get install wrk',
 } as const;
 
-export type Program = keyof typeof packages;
+export type Program = keyof typeof programs;
 
 const PATH = `${process.env['PATH'] ?? ''}:/usr/sbin:/usr/local/sbin`;
 
@@ -26,7 +28,7 @@ export const needs = (context: TestContext, program: Program): void => {
   try {
     execFileSync('sh', ['-c', `command -v ${program}`], { env: { PATH }, stdio: 'ignore' });
   } catch {
-    context.skip(`${program} is not installed: apt-get install ${packages[program]}`);
+    context.skip(`${program} is not installed: ${programs[program]}`);
   }
 };
 

@@ -46,6 +46,7 @@ class FakeSocket extends FakeEmitter {
   readonly writableNeedDrain = false;
   readonly writableLength = 0;
   readonly connecting = false;
+  private putBack: Buffer | null = null;
   readonly onread: OnRead | undefined;
   destroyed = false;
   /** The proxy has said that it will send no more. */
@@ -90,6 +91,20 @@ class FakeSocket extends FakeEmitter {
     this.destroyed = true;
   }
 
+  get readableLength(): number {
+    return this.putBack?.length ?? 0;
+  }
+
+  unshift(bytes: Buffer): void {
+    this.putBack = bytes;
+  }
+
+  read(): Buffer | null {
+    const bytes = this.putBack;
+    this.putBack = null;
+    return bytes;
+  }
+
   pause(): void {}
   resume(): void {}
   setNoDelay(): void {}
@@ -110,6 +125,8 @@ class FakeServer extends FakeEmitter {
 export interface Conversation {
   /** All that the upstream was sent, in the order of the connections. */
   readonly sent: string;
+  /** The same, each connection for itself. */
+  readonly sentOn: readonly string[];
   readonly answers: string;
   readonly closed: boolean;
 }
@@ -137,14 +154,16 @@ export const inMemoryProxy = async (options: InMemoryOptions): Promise<InMemoryP
   const { answer, view, pipeline, onAccess } = options;
   let due: (() => void)[] = [];
   let upstreams: FakeSocket[] = [];
-  let accepted: FakeSocket | undefined;
+  let accepted: FakeSocket[] = [];
   const server = new FakeServer();
   const fakes = {
     createServer: () => server,
     // The kernel handle of what was accepted moves to a socket that reads as the proxy likes.
     Socket: class {
       constructor(socketOptions: { readonly onread: OnRead }) {
-        return (accepted = new FakeSocket(socketOptions));
+        const socket = new FakeSocket(socketOptions);
+        accepted.push(socket);
+        return socket;
       }
     },
     connect: (socketOptions: { readonly onread: OnRead }) => {
@@ -180,7 +199,8 @@ export const inMemoryProxy = async (options: InMemoryOptions): Promise<InMemoryP
   Object.assign(net, fakes);
   // Turns of the event loop are taken by `settle`.
   const { setImmediate } = globalThis;
-  globalThis.setImmediate = ((act: () => void) => due.push(act)) as never;
+  const turns = ((act: () => void) => due.push(act)) as never;
+  globalThis.setImmediate = turns;
   await plane.activate(view).finally(() => {
     globalThis.setImmediate = setImmediate;
     restore();
@@ -194,23 +214,33 @@ export const inMemoryProxy = async (options: InMemoryOptions): Promise<InMemoryP
   };
   const talk: InMemoryProxy['talk'] = (pieces) => {
     upstreams = [];
-    accepted = undefined;
+    accepted = [];
     server.emit('connection', new FakeSocket());
     settle();
-    const socket = accepted as FakeSocket | undefined;
-    if (!socket) throw new Error('the connection was not accepted');
+    // Another one takes over once HTTP/2 is spoken.
+    const latest = (): FakeSocket => {
+      const socket = accepted.at(-1);
+      if (!socket) throw new Error('the connection was not accepted');
+      return socket;
+    };
     for (const piece of pieces) {
+      const socket = latest();
       if (piece === '' || socket.destroyed) continue;
       socket.hear(piece);
       settle();
     }
+    const socket = latest();
+    const sentOn = upstreams.map(({ written }) => written);
     const said = {
-      sent: upstreams.map(({ written }) => written).join(''),
+      sent: sentOn.join(''),
+      sentOn,
       answers: socket.written,
       closed: socket.ended || socket.destroyed,
     };
-    socket.destroyed = true;
-    socket.emit('close');
+    for (const each of accepted) {
+      each.destroyed = true;
+      each.emit('close');
+    }
     settle();
     for (const each of upstreams) each.emit('close');
     if (plane.stats().exchanges !== 0) throw new Error('an exchange was left behind');
@@ -219,9 +249,11 @@ export const inMemoryProxy = async (options: InMemoryOptions): Promise<InMemoryP
   return {
     talk(pieces) {
       Object.assign(net, fakes);
+      globalThis.setImmediate = turns;
       try {
         return talk(pieces);
       } finally {
+        globalThis.setImmediate = setImmediate;
         restore();
       }
     },

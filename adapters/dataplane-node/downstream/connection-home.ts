@@ -17,6 +17,7 @@ export interface ConnectionHome {
   readonly isClosing: boolean;
   /** By other rules those inside might not have come in: they are not served again. */
   readonly isRetired: boolean;
-  remember(connection: CallerConnection): void;
+  /** Returns it. */
+  remember<Connection extends CallerConnection>(connection: Connection): Connection;
   forget(connection: CallerConnection): void;
 }

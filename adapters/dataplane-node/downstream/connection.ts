@@ -1,7 +1,7 @@
 // One HTTP/1.1 connection of a caller: reads requests strictly one after the other and answers them in order.
 import type { Socket } from 'node:net';
 import type { Pipeline } from '#engine/pipeline/exchange.ts';
-import type { StreamReader } from '../byte-stream.ts';
+import { adopt, type StreamReader } from '../byte-stream.ts';
 import { Deadline } from '../deadlines.ts';
 import { enterRead, leaveRead } from '../event-rounds.ts';
 import type { PlaneContext } from '../exchange/context.ts';
@@ -293,12 +293,8 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
         : (this.head.parse(text, 0, limits) ??
           this.request.read(plan) ??
           this.context.active.protection.strip(this.head));
-    if (
-      refusal === refusals.version &&
-      isPreface(text) &&
-      this.served === 0 &&
-      !this.request.isSecure
-    )
+    const isFirst = this.served === 0 && !this.request.isSecure;
+    if (isFirst && refusal === refusals.version && isPreface(text))
       return this.becomeHttp2(bytes.subarray(start, end), end);
     this.begin(refusal);
     return start + length + 4;
@@ -308,7 +304,9 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
   private becomeHttp2(bytes: Buffer, end: number): number {
     const { socket, home, request, context } = this;
     this.state = State.Closed;
-    home.remember(new CallerSession(handOver(socket, bytes), home, request.peer, context));
+    adopt(handOver(socket, bytes), (heir) =>
+      home.remember(new CallerSession(heir, home, request.peer, context)),
+    );
     return end;
   }
 

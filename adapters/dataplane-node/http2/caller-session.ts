@@ -1,119 +1,369 @@
-// One HTTP/2 connection of a caller.
-import {
-  constants,
-  performServerHandshake,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from 'node:http2';
+// One HTTP/2 connection of a caller: its streams, its windows, what it may cost, and how it ends.
 import type { Socket } from 'node:net';
 import type { Pipeline } from '#engine/pipeline/exchange.ts';
+import type { StreamReader } from '../byte-stream.ts';
 import { Deadline } from '../deadlines.ts';
 import type { CallerConnection, ConnectionHome } from '../downstream/connection-home.ts';
 import type { PeerFacts } from '../downstream/request-view.ts';
 import { enterRead, leaveRead } from '../event-rounds.ts';
 import type { PlaneContext } from '../exchange/context.ts';
+import { SocketWriter } from '../socket-writer.ts';
+import { Allowance } from './allowance.ts';
 import { CallerStream, type StreamHome } from './caller-stream.ts';
-import type { FieldList } from './head-text.ts';
-import { CONNECTION_WINDOW, callerOptions } from './session-options.ts';
+import {
+  ErrorCode,
+  FIRST_WINDOW,
+  goAwayFrame,
+  headersFrames,
+  MAX_WINDOW,
+  pingFrame,
+  resetFrame,
+  SETTINGS_ANSWER,
+  Setting,
+  settingsFrame,
+  windowFrame,
+} from './frames.ts';
+import { NO_TABLE } from './hpack/encoder.ts';
+import { type BodyPart, type Fields, Inbound, type InboundListener } from './inbound.ts';
+import { Outbox } from './outbox.ts';
+import { ReceiveWindow } from './receive-window.ts';
+import {
+  CONNECTION_WINDOW,
+  MAX_CONCURRENT_STREAMS,
+  MAX_HEADER_LIST_SIZE,
+} from './session-options.ts';
 
-const END_STREAM = 1;
-/** Far more than keep-alive and bandwidth probes need. */
+/** Far more than keep-alive, bandwidth probes and windows need. */
 const MAX_CONTROL_FRAMES = 1000;
 const CONTROL_FRAMES_PER_MS = 0.5;
+/** Callers give back windows about once for each frame of DATA. */
+const CONTROL_FRAMES_PER_DATA = 2;
+/** As nghttp2 has it: a thousand at once, 33 per second. */
+const MAX_RESETS = 1000;
+const RESETS_PER_MS = 0.033;
+/** Answers to PING and SETTINGS that wait for a caller who does not read. */
+const MAX_UNREAD_ANSWERS = 1000;
+/** Streams that were reset: what is still on its way to them means nothing. */
+const MAX_REMEMBERED_RESETS = 256;
+const DEFAULT_TABLE_SIZE = 4096;
 /** How long a caller may take to go after it was told that no more is served. */
 const FAREWELL_MS = 5000;
+/** Reading on for a moment keeps unread bytes from turning our last words into a reset. */
+const LINGER_MS = 1000;
+/** The same for a caller who would only use it to send more of what it is sent away for. */
+const CALM_MS = 10;
+/** Answered once the caller knows that it is to go. */
+const FAREWELL = 'farewell';
 
-export class CallerSession extends Deadline implements CallerConnection, StreamHome {
+const GREETING =
+  settingsFrame([
+    [Setting.MaxConcurrentStreams, MAX_CONCURRENT_STREAMS],
+    [Setting.MaxHeaderListSize, MAX_HEADER_LIST_SIZE],
+  ]) + windowFrame(0, CONNECTION_WINDOW - FIRST_WINDOW);
+
+export class CallerSession
+  extends Deadline
+  implements CallerConnection, StreamHome, StreamReader, InboundListener
+{
   readonly home: ConnectionHome;
   readonly peer: PeerFacts;
   readonly context: PlaneContext;
-  private readonly session: ServerHttp2Session;
-  private readonly streams = new Set<CallerStream>();
+  readonly outbox: Outbox;
+  streamWindow = FIRST_WINDOW;
+  isOver = false;
+  private readonly socket: Socket;
+  private readonly writer: SocketWriter;
+  private readonly inbound = new Inbound(this);
+  private readonly window = new ReceiveWindow(CONNECTION_WINDOW);
+  private readonly streams = new Map<number, CallerStream>();
+  private readonly wereReset = new Set<number>();
+  private readonly controls = new Allowance(MAX_CONTROL_FRAMES, CONTROL_FRAMES_PER_MS);
+  private readonly resets = new Allowance(MAX_RESETS, RESETS_PER_MS);
+  private lastStream = 0;
   private served = 0;
+  private unreadAnswers = 0;
+  /** The caller's decoder waits to be told that its table is not used. */
+  private owesTableSize = false;
+  /** It has been told to go. */
   private isLeaving = false;
-  private controlFrames = 0;
-  private controlAt = 0;
+  /** Streams after `lastStream` are not looked at. */
+  private isFinal = false;
+  private isClosed = false;
 
   constructor(socket: Socket, home: ConnectionHome, peer: PeerFacts, context: PlaneContext) {
     super();
+    this.socket = socket;
     this.home = home;
     this.peer = peer;
     this.context = context;
-    const session = performServerHandshake(socket, callerOptions);
-    this.session = session;
-    session.setLocalWindowSize(CONNECTION_WINDOW);
-    session.on('stream', (stream, _fields, flags, list?: FieldList) =>
-      this.open(stream, flags, list ?? []),
-    );
-    session.on('ping', () => this.onControlFrame());
-    session.on('remoteSettings', () => this.onControlFrame());
-    // Whatever it was, `close` follows.
-    session.on('error', () => {});
-    session.on('close', () => this.onClose());
+    this.writer = new SocketWriter(socket, () => this.onDrain());
+    this.outbox = new Outbox(this.writer);
+    this.outbox.write(GREETING);
     this.armIn(home.plan.first.limits.headerTimeoutMs);
   }
 
-  forget(stream: CallerStream): void {
-    this.streams.delete(stream);
-    if (this.streams.size > 0 || this.session.destroyed) return;
-    this.armIn(this.isLeaving ? FAREWELL_MS : this.home.plan.first.limits.idleTimeoutMs);
+  // What the socket says.
+
+  onBytes(bytes: Buffer, length: number): void {
+    if (this.isOver) return;
+    enterRead();
+    this.inbound.read(bytes, length);
+    leaveRead();
   }
 
-  /** GOAWAY: streams under way are finished, later ones were not looked at. */
+  onDrain(): void {
+    this.unreadAnswers = 0;
+    this.outbox.pump();
+  }
+
+  onEnd(): void {
+    this.destroy();
+  }
+
+  onDefect(error: unknown): void {
+    leaveRead();
+    this.context.log('connection failed', error);
+    this.destroy();
+  }
+
+  onClose(): void {
+    if (this.isClosed) return;
+    this.isClosed = this.isOver = true;
+    this.context.deadlines.disarm(this);
+    this.closeStreams();
+    this.home.forget(this);
+  }
+
+  onDue(): void {
+    if (this.isOver) this.destroy();
+    else if (this.streams.size > 0) return;
+    else if (this.isLeaving) this.refuseLater();
+    else this.drain();
+  }
+
+  /** GOAWAY, in two steps: streams on their way are still served, those after the caller has heard of it are not looked at. */
   drain(): void {
-    if (this.isLeaving) return;
+    if (this.isLeaving || this.isOver) return;
     this.isLeaving = true;
-    this.session.close();
+    if (this.home.isRetired) {
+      this.refuseLater();
+      return;
+    }
+    this.outbox.write(goAwayFrame(MAX_WINDOW, ErrorCode.NoError) + pingFrame(FAREWELL, false));
     if (this.streams.size === 0) this.armIn(FAREWELL_MS);
   }
 
   cutRevoked(pipeline: Pipeline): void {
-    for (const stream of this.streams) stream.cutRevoked(pipeline);
+    for (const stream of this.streams.values()) stream.cutRevoked(pipeline);
   }
 
   destroy(): void {
-    this.session.destroy();
+    this.socket.destroy();
+    this.onClose();
   }
 
-  /** Nothing is under way. */
-  onDue(): void {
-    if (this.streams.size > 0) return;
-    if (this.isLeaving) this.destroy();
-    else this.drain();
+  // What its streams ask for.
+
+  writeHead(stream: number, block: string, isEnd: boolean): void {
+    const prefix = this.owesTableSize ? NO_TABLE : '';
+    this.owesTableSize = false;
+    this.outbox.write(headersFrames(stream, prefix + block, isEnd));
   }
 
-  private open(stream: ServerHttp2Stream, flags: number, list: FieldList): void {
-    const isEnded = (flags & END_STREAM) !== 0;
-    const one = new CallerStream(stream, this, isEnded);
-    this.streams.add(one);
+  onDataSent(): void {
+    this.controls.regain(CONTROL_FRAMES_PER_DATA);
+  }
+
+  giveBack(length: number): void {
+    const increment = this.window.giveBack(length);
+    if (increment > 0) this.outbox.write(windowFrame(0, increment));
+  }
+
+  reset(stream: number, code: number): void {
+    if (this.isOver) return;
+    this.outbox.write(resetFrame(stream, code));
+    this.wereReset.add(stream);
+    if (this.wereReset.size > MAX_REMEMBERED_RESETS) {
+      const [oldest] = this.wereReset;
+      this.wereReset.delete(oldest as number);
+    }
+    // An early answer is no fault of the caller's.
+    if (code !== ErrorCode.NoError) this.countReset();
+  }
+
+  forget(stream: CallerStream): void {
+    this.streams.delete(stream.id);
+    if (this.streams.size > 0 || this.isOver) return;
+    if (this.isFinal) this.leave();
+    else this.armIn(this.isLeaving ? FAREWELL_MS : this.home.plan.first.limits.idleTimeoutMs);
+  }
+
+  // What the caller says.
+
+  onData(id: number, part: BodyPart): void {
+    const { length, start, end, isEnd } = part;
+    if (!this.window.take(length)) return this.onFault(ErrorCode.FlowControl);
+    if (start === end && !isEnd && !this.countControl()) return;
+    const stream = this.streams.get(id);
+    if (stream?.takesBody(length)) {
+      stream.onData(part);
+      return;
+    }
+    this.giveBack(length);
+    if (!stream) this.onStray(id);
+  }
+
+  onFields(id: number, isEnd: boolean, fields: Fields): void {
+    const known = this.streams.get(id);
+    if (known) known.onTrailers(isEnd, fields);
+    else if (!this.isIdle(id)) this.onStray(id);
+    else if (id % 2 === 0) this.onFault(ErrorCode.Protocol);
+    else if (!this.isFinal) this.open(id, isEnd, fields);
+  }
+
+  onReset(id: number): void {
+    if (this.isIdle(id)) return this.onFault(ErrorCode.Protocol);
+    this.streams.get(id)?.close();
+    this.countReset();
+  }
+
+  onSetting(id: number, value: number): number {
+    switch (id) {
+      case Setting.HeaderTableSize:
+        this.owesTableSize ||= value < DEFAULT_TABLE_SIZE;
+        break;
+      case Setting.EnablePush:
+        if (value > 1) return ErrorCode.Protocol;
+        break;
+      case Setting.InitialWindowSize:
+        return this.moveWindows(value) ? ErrorCode.NoError : ErrorCode.FlowControl;
+      case Setting.MaxFrameSize:
+        if (value < 16_384 || value > 16_777_215) return ErrorCode.Protocol;
+        break;
+      default:
+    }
+    return ErrorCode.NoError;
+  }
+
+  onSettings(): void {
+    if (this.countControl()) this.answer(SETTINGS_ANSWER);
+    this.outbox.pump();
+  }
+
+  onPing(payload: string, isAnswer: boolean): void {
+    if (!this.countControl()) return;
+    if (!isAnswer) this.answer(pingFrame(payload, true));
+    else if (payload === FAREWELL && this.isLeaving && !this.isFinal) this.refuseLater();
+  }
+
+  onGoAway(): void {
+    this.isLeaving = this.isFinal = true;
+    if (this.streams.size === 0) this.leave();
+  }
+
+  onWindow(id: number, increment: number): void {
+    if (!this.countControl()) return;
+    const stream = this.streams.get(id);
+    if (id === 0) this.widen(increment);
+    else if (!stream) {
+      if (this.isIdle(id)) this.onFault(ErrorCode.Protocol);
+    } else if (increment === 0) stream.cut(ErrorCode.Protocol);
+    else stream.widen(increment);
+  }
+
+  onIdleFrame(): void {
+    this.countControl();
+  }
+
+  onFault(code: number): void {
+    if (this.isOver) return;
+    this.outbox.write(goAwayFrame(this.lastStream, code));
+    this.leave();
+    this.closeStreams();
+    if (code !== ErrorCode.EnhanceYourCalm) return;
+    this.socket.pause();
+    this.armIn(CALM_MS);
+  }
+
+  private open(id: number, isEnd: boolean, fields: Fields): void {
+    this.lastStream = id;
+    if (this.streams.size >= MAX_CONCURRENT_STREAMS) {
+      this.reset(id, ErrorCode.RefusedStream);
+      return;
+    }
+    const stream = new CallerStream(id, this, isEnd);
+    this.streams.set(id, stream);
     this.context.deadlines.arm(this, Number.POSITIVE_INFINITY);
     this.served++;
-    // Streams begin right behind the read that brought them.
-    enterRead();
     try {
-      one.start(list);
+      stream.start(fields);
     } catch (error) {
       this.context.log('stream failed', error);
-      stream.destroy();
+      stream.cut(ErrorCode.Internal);
     }
-    leaveRead();
     const most = this.home.plan.first.limits.maxRequestsPerConnection;
     if (most > 0 && this.served >= most) this.drain();
   }
 
-  /** PING and SETTINGS have to be answered, so somebody who sends nothing else is sent away. */
-  private onControlFrame(): void {
-    const { now } = this.context.deadlines;
-    const regained = (now - this.controlAt) * CONTROL_FRAMES_PER_MS;
-    this.controlFrames = Math.max(0, this.controlFrames - regained) + 1;
-    this.controlAt = now;
-    if (this.controlFrames <= MAX_CONTROL_FRAMES || this.session.destroyed) return;
-    this.session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  /** For a stream that is not there. */
+  private onStray(id: number): void {
+    if (this.isIdle(id)) this.onFault(ErrorCode.Protocol);
+    else if (!this.wereReset.has(id)) this.onFault(ErrorCode.StreamClosed);
   }
 
-  private onClose(): void {
-    this.context.deadlines.disarm(this);
-    this.home.forget(this);
+  private isIdle(id: number): boolean {
+    return id % 2 === 0 || id > this.lastStream;
+  }
+
+  private widen(increment: number): void {
+    if (increment === 0) this.onFault(ErrorCode.Protocol);
+    else if (!this.outbox.widen(increment)) this.onFault(ErrorCode.FlowControl);
+    else this.outbox.pump();
+  }
+
+  /** Those of streams under way move by as much (RFC 9113 6.9.2). */
+  private moveWindows(size: number): boolean {
+    if (size > MAX_WINDOW) return false;
+    const change = size - this.streamWindow;
+    this.streamWindow = size;
+    return [...this.streams.values()].every((stream) => stream.moveWindow(change));
+  }
+
+  // Limits, and the end.
+
+  /** What has to be dealt with but asks for nothing; who sends nothing else is sent away. */
+  private countControl(): boolean {
+    const isLawful = this.controls.use(this.context.deadlines.now);
+    if (!isLawful) this.onFault(ErrorCode.EnhanceYourCalm);
+    return isLawful;
+  }
+
+  private countReset(): void {
+    if (!this.resets.use(this.context.deadlines.now)) this.onFault(ErrorCode.EnhanceYourCalm);
+  }
+
+  private answer(frame: string): void {
+    this.outbox.write(frame);
+    if (this.outbox.isFull && ++this.unreadAnswers > MAX_UNREAD_ANSWERS) this.destroy();
+  }
+
+  /** Later streams may be sent again elsewhere. */
+  private refuseLater(): void {
+    this.isFinal = true;
+    this.outbox.write(goAwayFrame(this.lastStream, ErrorCode.NoError));
+    if (this.streams.size === 0) this.leave();
+  }
+
+  private leave(): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.outbox.flush();
+    this.writer.end();
+    this.armIn(LINGER_MS);
+  }
+
+  private closeStreams(): void {
+    for (const stream of this.streams.values()) stream.close();
   }
 
   private armIn(ms: number): void {

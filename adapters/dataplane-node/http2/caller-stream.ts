@@ -1,5 +1,4 @@
 // One HTTP/2 stream of a caller: one request and its answer.
-import { constants, type ServerHttp2Stream, type ServerStreamResponseOptions } from 'node:http2';
 import type { Pipeline } from '#engine/pipeline/exchange.ts';
 import { Deadline } from '../deadlines.ts';
 import type { ConnectionHome } from '../downstream/connection-home.ts';
@@ -11,77 +10,70 @@ import type { PlaneContext } from '../exchange/context.ts';
 import { ExchangeRunner } from '../exchange/runner.ts';
 import type { FieldSection } from '../http1/field-section.ts';
 import { type Refusal, RequestHead, refusals } from '../http1/request-head.ts';
+import '../latin1.ts';
 import { keptBytes } from '../shared-buffer.ts';
-import {
-  type FieldList,
-  isOpenEnded,
-  isSound,
-  requestText,
-  trailerFields,
-  trailersOf,
-  writtenResponse,
-} from './head-text.ts';
+import { type AnswerHome, type AnswerListener, AnswerQueue } from './answer-queue.ts';
+import { ErrorCode, FIRST_WINDOW, windowFrame } from './frames.ts';
+import { isOpenEnded, isSound, requestText, trailersOf } from './head-text.ts';
+import type { BodyPart, Fields } from './inbound.ts';
+import { ReceiveWindow } from './receive-window.ts';
 
-const ignore = (): void => {};
-/** `close` with a code would end the body properly first. */
-const cutOff = new Error('the answer cannot be completed');
 const malformed: Refusal = { status: 400, reason: 'malformed request' };
 
-/** The upstream's own date is passed on, and no other one made. */
-interface RespondOptions extends ServerStreamResponseOptions {
-  readonly sendDate: false;
-}
-const headAlone: RespondOptions = { endStream: true, sendDate: false };
-const bodyFollows: RespondOptions = { sendDate: false };
-const trailersFollow: RespondOptions = { waitForTrailers: true, sendDate: false };
-
-export interface StreamHome {
+/** The connection of a stream. */
+export interface StreamHome extends AnswerHome {
   readonly home: ConnectionHome;
   readonly peer: PeerFacts;
   readonly context: PlaneContext;
+  /** Bytes of DATA that have been dealt with. */
+  giveBack(length: number): void;
+  reset(stream: number, code: number): void;
   forget(stream: CallerStream): void;
 }
 
-export class CallerStream extends Deadline implements Downstream {
+export class CallerStream extends Deadline implements Downstream, AnswerListener {
+  readonly id: number;
   readonly request: DownstreamRequest;
   hasWritten = false;
   isReading = false;
   isRequestDone: boolean;
   isRequestPaused = false;
-  private readonly stream: ServerHttp2Stream;
   private readonly session: StreamHome;
   private readonly head = new RequestHead();
   private runner: ExchangeRunner | undefined;
+  // The request.
+  private readonly received = new ReceiveWindow(FIRST_WINDOW);
   /** Declared bytes of the request body still to come; Infinity when it has not been said. */
   private left = Number.POSITIVE_INFINITY;
   private requestTrailers: FieldSection | undefined;
-  private areTrailersBad = false;
-  /** Written, but not on its way yet: it may turn out to be the whole answer. */
-  private heldHead = '';
-  private held: Buffer[] = [];
+  private isMalformed = false;
+  /** What came while nobody wanted to read. */
+  private ahead: Buffer[] = [];
+  private isEndAhead = false;
+  // The answer.
+  private readonly answer: AnswerQueue;
   private takesTrailers = false;
-  private trailers = '';
   /** Bytes of a finished answer that wait for the caller. */
   private leaving = 0;
+  private isClosed = false;
 
-  constructor(stream: ServerHttp2Stream, session: StreamHome, isEnded: boolean) {
+  constructor(id: number, session: StreamHome, isEnded: boolean) {
     super();
-    this.stream = stream;
+    this.id = id;
     this.session = session;
     this.isRequestDone = isEnded;
+    this.answer = new AnswerQueue(session, this);
     this.request = new DownstreamRequest(this.head, session.peer, session.home.plan.first);
-    stream.on('error', ignore);
-    stream.on('close', () => this.onClose());
   }
 
-  start(list: FieldList): void {
+  /** Undefined: the fields are more than this proxy reads. */
+  start(list: Fields): void {
     const { context } = this.session;
-    const refusal = this.read(list);
+    const refusal = list ? this.read(list) : refusals.tooLarge;
     if (refusal) {
       this.refuse(refusal);
       return;
     }
-    if (!this.isRequestDone) this.listen();
     const runner = new ExchangeRunner(context, this, requestIdOf(this.request));
     this.runner = runner;
     runner.begin();
@@ -90,19 +82,87 @@ export class CallerStream extends Deadline implements Downstream {
   /** Ends an answer under way whose caller has been shut out since it began. */
   cutRevoked(pipeline: Pipeline): void {
     const exchange = this.runner?.exchange;
-    if (exchange && this.hasWritten && pipeline.isRevoked?.(exchange)) this.stream.destroy(cutOff);
+    if (exchange && this.hasWritten && pipeline.isRevoked?.(exchange)) this.cut(ErrorCode.Internal);
   }
 
   onDue(now: number): void {
     if (this.runner) this.runner.onDue(now);
-    else if (this.stream.bufferSize < this.leaving) this.watchLeaving();
-    else this.stream.destroy(cutOff);
+    else if (this.answer.size < this.leaving) this.watchLeaving();
+    else this.cut(ErrorCode.Internal);
+  }
+
+  // What the connection says.
+
+  /** False: not of this stream any more, or more than it may be. */
+  takesBody(length: number): boolean {
+    if (this.isRequestDone || this.isEndAhead) this.cut(ErrorCode.StreamClosed);
+    else if (!this.received.take(length)) this.cut(ErrorCode.FlowControl);
+    return !this.isClosed;
+  }
+
+  onData({ length, bytes, start, end, isEnd }: BodyPart): void {
+    // Padding is dealt with as it comes.
+    this.giveBack(length - (end - start));
+    if (this.isRequestPaused) {
+      if (end > start) this.ahead.push(keptBytes(bytes, start, end));
+      this.isEndAhead = isEnd;
+      return;
+    }
+    if (end > start) this.onBytes(bytes, start, end);
+    if (isEnd && !this.isClosed) this.onRequestEnd();
+  }
+
+  onTrailers(isEnd: boolean, list: Fields): void {
+    if (this.isRequestDone || this.isEndAhead) return this.cut(ErrorCode.StreamClosed);
+    if (!isEnd) return this.cut(ErrorCode.Protocol);
+    this.requestTrailers = list && trailersOf(list);
+    this.isMalformed ||= this.requestTrailers === undefined;
+    if (this.isRequestPaused) this.isEndAhead = true;
+    else this.onRequestEnd();
+  }
+
+  widen(increment: number): void {
+    const fault = this.answer.widen(increment);
+    if (fault === ErrorCode.NoError) this.answer.send();
+    else this.cut(fault);
+  }
+
+  /** False: no window may be as large as that. */
+  moveWindow(change: number): boolean {
+    const isSound = this.answer.widen(change) === ErrorCode.NoError;
+    if (change > 0) this.session.outbox.await(this.answer);
+    return isSound;
+  }
+
+  onAnswerDrain(): void {
+    this.runner?.onDownstreamDrain();
+  }
+
+  /** Ends it before it is whole. */
+  cut(code: number): void {
+    if (this.isClosed) return;
+    this.session.reset(this.id, code);
+    this.close();
+  }
+
+  /** Nothing comes or goes any more. */
+  close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    const { runner } = this;
+    this.runner = undefined;
+    this.session.context.deadlines.disarm(this);
+    this.answer.stop();
+    this.dropAhead();
+    this.session.forget(this);
+    if (runner) runner.onDisconnect();
+    else this.head.fields.release();
   }
 
   // What the exchange asks for.
 
   get isFull(): boolean {
-    return this.stream.writableNeedDrain;
+    return this.answer.isFull;
   }
 
   keepsOpen(): boolean {
@@ -111,58 +171,42 @@ export class CallerStream extends Deadline implements Downstream {
 
   writeHead(text: string): void {
     this.hasWritten = true;
-    this.heldHead = text;
+    this.answer.setHead(text);
     this.takesTrailers = isOpenEnded(text);
   }
 
   writeInformational(text: string): void {
-    if (this.isGone) return;
-    const list = writtenResponse(text);
-    const fields: Record<string, string | string[]> = {};
-    for (let i = 0; i < list.length; i += 2) {
-      const name = list[i] as string;
-      const value = list[i + 1] as string;
-      const known = fields[name];
-      fields[name] = known === undefined ? value : [known, value].flat();
-    }
-    this.stream.additionalHeaders(fields);
+    this.answer.inform(text);
   }
 
   sendContinue(): void {
-    if (!this.isGone) this.stream.additionalHeaders({ ':status': 100 });
+    this.writeInformational('HTTP/1.1 100 Continue\r\n\r\n');
   }
 
   writeText(text: string): void {
-    this.held.push(Buffer.from(text, 'latin1'));
+    this.answer.add(text);
   }
 
   writeRun(bytes: Buffer, start: number, end: number): void {
-    if (end > start) this.held.push(keptBytes(bytes, start, end));
+    this.answer.add(bytes.latin1Slice(start, end));
   }
 
   writeTrailers(lines: string): void {
-    this.trailers = lines;
+    this.answer.setTrailers(lines);
   }
 
   flush(): void {
-    if (this.isGone) return;
-    this.sendHead(false);
-    if (this.held.length === 0) return;
-    const wasFull = this.isFull;
-    if (!this.stream.write(this.takeHeld()) && !wasFull)
-      this.stream.once('drain', () => this.runner?.onDownstreamDrain());
+    this.answer.send();
   }
 
   pauseRequest(): void {
-    if (this.isRequestPaused) return;
     this.isRequestPaused = true;
-    this.stream.pause();
   }
 
   resumeRequest(): void {
     if (!this.isRequestPaused) return;
     this.isRequestPaused = false;
-    this.stream.resume();
+    if (this.ahead.length > 0 || this.isEndAhead) process.nextTick(() => this.readAhead());
   }
 
   schedule(at: number): void {
@@ -171,38 +215,19 @@ export class CallerStream extends Deadline implements Downstream {
 
   finish(): void {
     this.runner = undefined;
-    const { stream } = this;
-    if (this.isGone) return;
-    if (!this.isRequestDone) {
-      // The rest of the request body means nothing any more.
-      stream.resume();
-      if (!this.takesTrailers) stream.once('finish', () => this.resetSoon());
-    }
-    const isWhole = this.heldHead !== '' && this.held.length === 0 && this.trailers === '';
-    this.sendHead(isWhole);
-    if (this.held.length > 0) stream.end(this.takeHeld());
-    else if (!isWhole) stream.end();
-    this.watchLeaving();
-  }
-
-  /** A reset overtakes what has not left yet. */
-  private resetSoon(): void {
-    setImmediate(() => this.stream.close(constants.NGHTTP2_NO_ERROR));
-  }
-
-  /** The answer is made, but it is for the caller to take it. */
-  private watchLeaving(): void {
-    const { deadlines } = this.session.context;
-    const { bodyStallTimeoutMs } = this.request.listenerPlan.limits;
-    this.leaving = this.stream.bufferSize;
-    deadlines.arm(this, deadlines.now + (bodyStallTimeoutMs || Number.POSITIVE_INFINITY));
+    if (this.isClosed) return;
+    // The rest of the request body means nothing any more.
+    this.isRequestPaused = false;
+    this.dropAhead();
+    this.answer.end();
+    if (!this.isClosed) this.watchLeaving();
   }
 
   abort(lastWords: string): void {
     this.runner = undefined;
-    if (lastWords === '' || !this.takesTrailers) this.stream.destroy(cutOff);
+    if (lastWords === '' || !this.takesTrailers) this.cut(ErrorCode.Internal);
     else {
-      this.trailers = lastWords;
+      this.answer.setTrailers(lastWords);
       this.finish();
     }
   }
@@ -214,35 +239,68 @@ export class CallerStream extends Deadline implements Downstream {
 
   endRaw(): void {}
 
-  // What the stream says.
+  // The end.
 
-  private onClose(): void {
-    const { runner } = this;
-    this.runner = undefined;
-    this.session.context.deadlines.disarm(this);
-    this.session.forget(this);
-    if (runner) runner.onDisconnect();
-    else this.head.fields.release();
+  /** Nothing more of the request is wanted. */
+  onAnswerSent(): void {
+    if (this.isMalformed) this.session.reset(this.id, ErrorCode.Protocol);
+    else if (!this.isRequestDone) this.session.reset(this.id, ErrorCode.NoError);
+    this.close();
   }
 
-  private onBytes(bytes: Buffer): void {
-    this.left -= bytes.length;
-    if (this.left < 0) {
-      this.runner?.refuseBody();
-      return;
+  /** The answer is made, but it is for the caller to take it. */
+  private watchLeaving(): void {
+    const { deadlines } = this.session.context;
+    const { bodyStallTimeoutMs } = this.request.listenerPlan.limits;
+    this.leaving = this.answer.size;
+    deadlines.arm(this, deadlines.now + (bodyStallTimeoutMs || Number.POSITIVE_INFINITY));
+  }
+
+  // Reading.
+
+  private readAhead(): void {
+    while (!this.isRequestPaused && !this.isClosed) {
+      const bytes = this.ahead.shift();
+      if (bytes === undefined) break;
+      this.onBytes(bytes, 0, bytes.length);
     }
-    this.isReading = true;
-    this.runner?.onRequestBytes(bytes, 0, bytes.length);
-    this.isReading = false;
-    this.runner?.onRequestPause();
+    if (this.isRequestPaused || this.isClosed || !this.isEndAhead) return;
+    this.isEndAhead = false;
+    this.onRequestEnd();
   }
 
-  private onEnd(): void {
-    // A reset, even one that is no error, is not the end of a request.
-    if (this.isGone) return;
+  private dropAhead(): void {
+    const { ahead } = this;
+    this.ahead = [];
+    for (const { length } of ahead) this.giveBack(length);
+    if (this.isEndAhead) this.isRequestDone = true;
+  }
+
+  private giveBack(length: number): void {
+    if (length === 0) return;
+    this.session.giveBack(length);
+    const increment = this.received.giveBack(length);
+    if (increment > 0 && !this.isRequestDone && !this.isClosed)
+      this.session.outbox.write(windowFrame(this.id, increment));
+  }
+
+  private onBytes(bytes: Buffer, start: number, end: number): void {
+    const length = end - start;
+    this.left -= length;
+    if (this.left < 0) this.refuseBody();
+    else if (this.runner) {
+      this.isReading = true;
+      this.runner.onRequestBytes(bytes, start, end);
+      this.isReading = false;
+      this.runner?.onRequestPause();
+    }
+    this.giveBack(length);
+  }
+
+  private onRequestEnd(): void {
     this.isRequestDone = true;
     const isShort = this.left > 0 && this.left !== Number.POSITIVE_INFINITY;
-    if (isShort || this.areTrailersBad) this.runner?.refuseBody();
+    if (isShort || this.isMalformed) this.refuseBody();
     else {
       this.runner?.onRequestEnd(this.requestTrailers);
       this.requestTrailers?.release();
@@ -251,13 +309,19 @@ export class CallerStream extends Deadline implements Downstream {
     }
   }
 
-  // Reading and writing.
-
-  private get isGone(): boolean {
-    return this.stream.closed || this.stream.destroyed;
+  /** It is not what was said of it. */
+  private refuseBody(): void {
+    this.isMalformed = true;
+    if (this.runner) this.runner.refuseBody();
   }
 
-  private read(list: FieldList): Refusal | undefined {
+  private read(list: readonly string[]): Refusal | undefined {
+    const refusal = this.readFields(list);
+    this.isMalformed = refusal === malformed;
+    return refusal;
+  }
+
+  private readFields(list: readonly string[]): Refusal | undefined {
     const written = requestText(list);
     if (!written) return malformed;
     const { plan } = this.session.home;
@@ -279,16 +343,6 @@ export class CallerStream extends Deadline implements Downstream {
     else if (!this.isRequestDone) head.contentLength = -1;
   }
 
-  private listen(): void {
-    const { stream } = this;
-    stream.on('data', (bytes: Buffer) => this.onBytes(bytes));
-    stream.on('end', () => this.onEnd());
-    stream.on('trailers', (_fields, _flags, list?: FieldList) => {
-      this.requestTrailers = trailersOf(list ?? []);
-      this.areTrailersBad = this.requestTrailers === undefined;
-    });
-  }
-
   private refuse(refusal: Refusal): void {
     const { request, head } = this;
     request.clear();
@@ -297,32 +351,4 @@ export class CallerStream extends Deadline implements Downstream {
     this.runner = new ExchangeRunner(this.session.context, this, requestIdOf(undefined));
     this.runner.reply(refused(refusal));
   }
-
-  private sendHead(isWhole: boolean): void {
-    if (this.heldHead === '') return;
-    const list = writtenResponse(this.heldHead);
-    this.heldHead = '';
-    const { stream } = this;
-    if (isWhole) stream.respond(withoutEmptyLength(list), headAlone);
-    else if (this.takesTrailers) {
-      stream.on('wantTrailers', () => {
-        stream.sendTrailers(trailerFields(this.trailers));
-        if (!this.isRequestDone) setImmediate(() => this.resetSoon());
-      });
-      stream.respond(list, trailersFollow);
-    } else stream.respond(list, bodyFollows);
-  }
-
-  private takeHeld(): Buffer {
-    const { held } = this;
-    this.held = [];
-    return held.length === 1 ? (held[0] as Buffer) : Buffer.concat(held);
-  }
 }
-
-/** The end of the stream says it, and trailers-only answers of gRPC have no length. */
-const withoutEmptyLength = (list: string[]): string[] => {
-  const at = list.indexOf('content-length');
-  if (at % 2 === 0 && list[at + 1] === '0') list.splice(at, 2);
-  return list;
-};

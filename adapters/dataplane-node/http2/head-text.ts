@@ -1,6 +1,7 @@
 // Field lists of HTTP/2 as the text of an HTTP/1.1 head, and back: one strict reading and one set of rules serve both versions.
 import { phraseOf } from '../downstream/local-reply.ts';
 import { FieldSection } from '../http1/field-section.ts';
+import { fieldBlock, statusBlock } from './hpack/encoder.ts';
 
 /** Name, value, name, value, ... as they came. */
 export type FieldList = readonly string[];
@@ -28,8 +29,11 @@ const MAX_TRAILERS = 64;
 export const isSound = ({ text, fields }: HeadText, found: FieldSection): boolean =>
   found.count === fields && text.indexOf('\r\n\r\n') === text.length - 4;
 
+/** A token in lower case. In the text a colon would end it, and a large letter mean nothing (RFC 9113 8.2.1). */
+const isName = (name: string): boolean => /^[a-z0-9_!#$%&'*+.^`|~-]+$/.test(name);
+
 const isMisplaced = (name: string, value: string): boolean =>
-  CONNECTION_SPECIFIC.has(name) || (name === 'te' && value !== 'trailers');
+  !isName(name) || CONNECTION_SPECIFIC.has(name) || (name === 'te' && value !== 'trailers');
 
 /** Undefined for a list that is malformed as such. */
 export const requestText = (list: FieldList): HeadText | undefined => {
@@ -115,7 +119,7 @@ export const trailersOf = (list: FieldList): FieldSection | undefined => {
   let text = '';
   for (let i = 0; i < list.length; i += 2) {
     const name = list[i] as string;
-    if (name.charCodeAt(0) === COLON || CONNECTION_SPECIFIC.has(name)) return undefined;
+    if (!isName(name) || CONNECTION_SPECIFIC.has(name)) return undefined;
     text += `${name}: ${list[i + 1]}\r\n`;
   }
   const head = { text: `${text}\r\n`, fields: list.length / 2 };
@@ -125,9 +129,33 @@ export const trailersOf = (list: FieldList): FieldSection | undefined => {
   return list.length === 0 || isSound(head, section) ? section : undefined;
 };
 
-/** A head written by this proxy, taken apart for HTTP/2: pseudo fields, then the fields. */
-export const writtenResponse = (text: string): string[] =>
-  takeApart(text, [':status', text.slice(9, 12)]);
+/** The head of an answer written by this proxy, as a field block. `isWhole`: its end says that there is no body, so no length does. */
+export const responseBlock = (text: string, isWhole = false): string => {
+  let block = statusBlock(text.slice(9, 12));
+  let at = text.indexOf('\r\n') + 2;
+  while (text.charCodeAt(at) !== CR) {
+    const colon = text.indexOf(':', at);
+    const end = text.indexOf('\r\n', colon);
+    const name = text.slice(at, colon).toLowerCase();
+    const value = text.slice(colon + 2, end);
+    at = end + 2;
+    if (CONNECTION_SPECIFIC.has(name)) continue;
+    if (!isWhole || name !== 'content-length' || value !== '0') block += fieldBlock(name, value);
+  }
+  return block;
+};
+
+/** Field lines written by this proxy as a field block. */
+export const trailerBlock = (lines: string): string => {
+  let block = '';
+  for (let at = 0; at < lines.length; ) {
+    const colon = lines.indexOf(':', at);
+    const end = lines.indexOf('\r\n', colon);
+    block += fieldBlock(lines.slice(at, colon).toLowerCase(), lines.slice(colon + 1, end).trim());
+    at = end + 2;
+  }
+  return block;
+};
 
 export const writtenRequest = (text: string, scheme: 'http' | 'https'): string[] => {
   const methodEnd = text.indexOf(' ');

@@ -219,6 +219,14 @@ describe('a malformed request', () => {
     ['an unknown pseudo field', [[':x', 'y'], ...getFields]],
     ['a pseudo field at the end', [['x', 'y'], ...getFields]],
     ['an answer as a request', [[':status', '200']]],
+    ['an empty name', withField('', '1')],
+    ['a space in a name', withField('x-bad a', '1')],
+    ['a colon in a name', withField('x-bad:a', '1')],
+    ['a line end in a name', withField('x-bad\r\ny', '1')],
+    ['a line end in a value', withField('x-bad', '1\r\nx-user-id: root')],
+    ['a bare line feed in a value', withField('x-bad', '1\nx-user-id: root')],
+    ['a NUL in a value', withField('x-bad', '1\0')],
+    ['a request in a value', withField('x-bad', '1\r\n\r\nGET /admin HTTP/1.1\r\nhost: a')],
     ['two credentials', [...withField('authorization', 'a'), ['authorization', 'b']]],
     ['a protected name in disguise', withField('x_forwarded_for', '1.1.1.1')],
     ['less body than said', [...postFields, ['content-length', '5']], 'abc'],
@@ -226,23 +234,6 @@ describe('a malformed request', () => {
     ['a body that was to be empty', [...postFields, ['content-length', '0']], 'abc'],
   ];
   const cases = requests.map(([name, fields, body]) => ({ name, fields, body }));
-
-  it.each([
-    ['a space in its name', 'x-bad a', '1'],
-    ['a colon in its name', 'x-bad:a', '1'],
-    ['a line end in its name', 'x-bad\r\ny', '1'],
-    ['a line end in its value', 'x-bad', '1\r\nx-user-id: root'],
-    ['a bare line feed in its value', 'x-bad', '1\nx-user-id: root'],
-    ['a NUL in its value', 'x-bad', '1\0'],
-    ['a request in its value', 'x-bad', '1\r\n\r\nGET /admin HTTP/1.1\r\nhost: a'],
-  ])('field with %s is left out', async (_, name, value) => {
-    const server = await fixedUpstream(ok('ok'));
-    const { port } = await startPlane(viewOf([upstream([server.port])]));
-    const caller = await frameCaller(port);
-    await caller.send(headers(1, withField(name, value)));
-    await expect.poll(() => caller.frames.some(({ type }) => type === Type.Headers)).toBe(true);
-    expect(server.received[0]).not.toMatch(/x-bad|x-user-id|admin/);
-  });
 
   it.each(cases)('with $name is refused, and reaches nobody whole', async ({ fields, body }) => {
     const server = await rawUpstream((socket, text) => {

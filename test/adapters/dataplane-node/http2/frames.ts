@@ -93,7 +93,7 @@ export interface FrameCaller {
   send(bytes: Buffer): Promise<boolean>;
 }
 
-const readFrames = (pending: Buffer, frames: Frame[]): Buffer => {
+export const readFrames = (pending: Buffer, frames: Frame[]): Buffer => {
   let rest = pending;
   while (rest.length >= 9) {
     const length = rest.readUIntBE(0, 3);

@@ -4,13 +4,22 @@ import {
   isOpenEnded,
   isSound,
   requestText,
+  responseBlock,
   responseText,
   switchesProtocol,
+  trailerBlock,
   trailerFields,
   trailersOf,
   writtenRequest,
-  writtenResponse,
 } from '#adapters/dataplane-node/http2/head-text.ts';
+import { HpackDecoder } from '#adapters/dataplane-node/http2/hpack/decoder.ts';
+
+const fieldsOf = (block: string): readonly string[] => {
+  const bytes = Buffer.from(block, 'latin1');
+  const list: string[] = [];
+  new HpackDecoder({ maxFields: 100, maxBytes: 65_535 }).read(bytes, 0, bytes.length, list);
+  return list;
+};
 
 const asked = [
   ':method',
@@ -112,10 +121,10 @@ describe('the head of an answer', () => {
     expect(responseText(list)).toBeUndefined();
   });
 
-  it('written by Weir is taken apart without what one connection of HTTP/1.1 needs', () => {
+  it('written by Weir is a block without what one connection of HTTP/1.1 needs', () => {
     const text =
       'HTTP/1.1 404 Not Found\r\nContent-Type: a: b\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n';
-    expect(writtenResponse(text)).toEqual([':status', '404', 'content-type', 'a: b']);
+    expect(fieldsOf(responseBlock(text))).toEqual([':status', '404', 'content-type', 'a: b']);
     expect([isOpenEnded(text), switchesProtocol(text)]).toEqual([true, false]);
   });
 });
@@ -157,5 +166,6 @@ describe('trailers', () => {
       ['__proto__', ['x']],
     ]);
     expect(trailerFields('')).toEqual({});
+    expect(fieldsOf(trailerBlock('X-A: 1\r\nx-a:2\r\n'))).toEqual(['x-a', '1', 'x-a', '2']);
   });
 });
