@@ -1,21 +1,30 @@
 // Lets in together who comes at the same time. The runtime accepts one connection per turn of its loop, and a turn takes the longer
 // the more callers it serves: a thousand who come at once would wait for each other's answers before they are even accepted.
+import type { Rush } from './rush.ts';
 
 /** Nobody waits longer for those behind. */
 const MAX_WAIT_MS = 200;
+/** Turns in a row that brought somebody, and what they took on average: the next in the queue should not wait for so much. */
+const MIN_TURNS = 4;
+const SLOW_TURN_MS = 2;
+/** Those inside are served for so long before a rush holds them up again. */
+const MIN_CALM_MS = 100;
 
 export interface ArrivalsOptions<Caller> {
   readonly admit: (caller: Caller) => void;
   readonly monotonic: () => number;
   /** Calls back at the end of this turn of the loop, and keeps the next one from sleeping. */
   readonly atEndOfTurn: (look: () => void) => void;
+  readonly rush: Rush;
 }
 
 export class Arrivals<Caller> {
   private readonly options: ArrivalsOptions<Caller>;
   private waiting: Caller[] = [];
   private since = 0;
+  private turns = 0;
   private hasGrown = false;
+  private rushedUntil = Number.NEGATIVE_INFINITY;
 
   constructor(options: ArrivalsOptions<Caller>) {
     this.options = options;
@@ -25,6 +34,7 @@ export class Arrivals<Caller> {
     this.hasGrown = true;
     if (this.waiting.push(caller) > 1) return;
     this.since = this.options.monotonic();
+    this.turns = 0;
     this.options.atEndOfTurn(this.look);
   }
 
@@ -32,15 +42,27 @@ export class Arrivals<Caller> {
   take(): readonly Caller[] {
     const { waiting } = this;
     this.waiting = [];
+    this.calm();
     return waiting;
   }
 
   /** A turn that brought nobody says that the queue is empty. */
   private readonly look = (): void => {
     if (this.waiting.length === 0) return;
-    if (this.hasGrown && this.options.monotonic() - this.since < MAX_WAIT_MS) {
+    const now = this.options.monotonic();
+    const waited = now - this.since;
+    if (this.hasGrown && waited < MAX_WAIT_MS) {
       this.hasGrown = false;
+      const isSlow = ++this.turns >= MIN_TURNS && waited >= this.turns * SLOW_TURN_MS;
+      if (isSlow && now - this.rushedUntil >= MIN_CALM_MS) this.options.rush.begin();
       this.options.atEndOfTurn(this.look);
     } else for (const caller of this.take()) this.options.admit(caller);
   };
+
+  private calm(): void {
+    const { rush, monotonic } = this.options;
+    if (!rush.isOn) return;
+    this.rushedUntil = monotonic();
+    rush.end();
+  }
 }

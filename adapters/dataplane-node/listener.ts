@@ -56,6 +56,7 @@ export class BoundListener {
       admit: (socket) => this.accept(socket),
       monotonic: () => context.clock.monotonic(),
       atEndOfTurn: setImmediate,
+      rush: context.rush,
     });
     this.server.on('connection', (socket) => {
       this.arrived++;

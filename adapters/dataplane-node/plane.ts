@@ -15,6 +15,7 @@ import { entrancesOf } from './l4/entrances.ts';
 import { targetsOf } from './l4/targets.ts';
 import { type BoundAddress, BoundListener, type PreparedEntrances } from './listener.ts';
 import { Overload, ownCores } from './overload.ts';
+import { Rush } from './rush.ts';
 import { Samples } from './samples.ts';
 import { CertificateWatch } from './tls/certificate-watch.ts';
 import { fleetWords } from './upstream/fleet-words.ts';
@@ -153,6 +154,7 @@ class Plane implements NodePlane {
       isDraining: false,
       exchanges: 0,
       mirrors: 0,
+      rush: new Rush(),
     };
   }
 

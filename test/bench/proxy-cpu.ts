@@ -4,6 +4,7 @@ import { Deadlines } from '#adapters/dataplane-node/deadlines.ts';
 import { DownstreamConnection } from '#adapters/dataplane-node/downstream/connection.ts';
 import { portPlanOf } from '#adapters/dataplane-node/downstream/listener-plan.ts';
 import { activeView, type PlaneContext } from '#adapters/dataplane-node/exchange/context.ts';
+import { Rush } from '#adapters/dataplane-node/rush.ts';
 import { Samples } from '#adapters/dataplane-node/samples.ts';
 import { Upstreams } from '#adapters/dataplane-node/upstream/upstreams.ts';
 import { createPipeline } from '#engine/pipeline/create-pipeline.ts';
@@ -99,6 +100,7 @@ const context: PlaneContext = {
   isDraining: false,
   exchanges: 0,
   mirrors: 0,
+  rush: new Rush(),
 };
 const [listener] = snapshot.listeners;
 if (!listener) throw new Error('no listener');

@@ -1,15 +1,13 @@
 // One HTTP/1.1 connection of a caller: reads requests strictly one after the other and answers them in order.
 import type { Socket } from 'node:net';
 import type { Pipeline } from '#engine/pipeline/exchange.ts';
-import { adopt, type StreamReader } from '../byte-stream.ts';
-import { Deadline } from '../deadlines.ts';
+import type { StreamReader } from '../byte-stream.ts';
 import { enterRead, leaveRead } from '../event-rounds.ts';
 import type { PlaneContext } from '../exchange/context.ts';
 import { ExchangeRunner } from '../exchange/runner.ts';
 import { BodyReader } from '../http1/body-reader.ts';
 import { type Refusal, RequestHead, refusals } from '../http1/request-head.ts';
-import { CallerSession } from '../http2/caller-session.ts';
-import { handOver, isPreface } from '../http2/preface.ts';
+import { isPreface, speakHttp2 } from '../http2/preface.ts';
 import { SocketWriter } from '../socket-writer.ts';
 import type { ConnectionHome } from './connection-home.ts';
 import { State } from './connection-state.ts';
@@ -19,6 +17,7 @@ import { refused } from './local-reply.ts';
 import { PendingBytes } from './pending-bytes.ts';
 import { requestIdOf } from './request-id.ts';
 import { DownstreamRequest, type PeerFacts } from './request-view.ts';
+import { TimedConnection } from './timed-connection.ts';
 
 const FIRST_LOOK = 2048;
 const MAX_AHEAD_BYTES = 65_536;
@@ -28,15 +27,15 @@ const HALF_CLOSED_MS = 1000;
 const LINGER_MS = 1000;
 const LAST_GRACE_MS = 1000;
 
-export class DownstreamConnection extends Deadline implements StreamReader, Downstream {
+export class DownstreamConnection extends TimedConnection implements StreamReader, Downstream {
   readonly request: DownstreamRequest;
   hasWritten = false;
   isReading = false;
   isRequestPaused = false;
+  readonly home: ConnectionHome;
+  readonly context: PlaneContext;
   private readonly socket: Socket;
   private readonly writer: SocketWriter;
-  private readonly home: ConnectionHome;
-  private readonly context: PlaneContext;
   private readonly head = new RequestHead();
   private readonly body = new BodyReader();
   private readonly pending = new PendingBytes();
@@ -73,12 +72,21 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
   // What the socket says.
 
   onBytes(bytes: Buffer, length: number): void {
+    if (this.context.rush.isOn && this.state === State.Head) return this.hold(bytes, length);
     enterRead();
     if (this.pending.isEmpty) this.process(bytes, 0, length);
     else {
       this.pending.append(bytes, 0, length);
       this.processPending();
     }
+    leaveRead();
+  }
+
+  onRushEnd(): void {
+    if (this.state !== State.Head) return;
+    this.socket.resume();
+    enterRead();
+    this.processPending();
     leaveRead();
   }
 
@@ -245,6 +253,13 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
 
   // Reading.
 
+  private hold(bytes: Buffer, length: number): void {
+    if (this.pending.isEmpty) this.armIn(this.home.plan.first.limits.headerTimeoutMs);
+    this.pending.append(bytes, 0, length);
+    this.socket.pause();
+    this.context.rush.hold(this);
+  }
+
   private processPending(): void {
     if (this.state === State.Head && !this.pending.holdsHead(this.home.plan.first.limits)) return;
     const bytes = this.pending.take();
@@ -294,20 +309,13 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
           this.request.read(plan) ??
           this.context.active.protection.strip(this.head));
     const isFirst = this.served === 0 && !this.request.isSecure;
-    if (isFirst && refusal === refusals.version && isPreface(text))
-      return this.becomeHttp2(bytes.subarray(start, end), end);
+    if (isFirst && refusal === refusals.version && isPreface(text)) {
+      this.state = State.Closed;
+      speakHttp2(this.socket, bytes.subarray(start, end), this);
+      return end;
+    }
     this.begin(refusal);
     return start + length + 4;
-  }
-
-  /** With prior knowledge: the first bytes say it. */
-  private becomeHttp2(bytes: Buffer, end: number): number {
-    const { socket, home, request, context } = this;
-    this.state = State.Closed;
-    adopt(handOver(socket, bytes), (heir) =>
-      home.remember(new CallerSession(heir, home, request.peer, context)),
-    );
-    return end;
   }
 
   private awaitRest(bytes: Buffer, start: number, end: number): number {
@@ -388,10 +396,5 @@ export class DownstreamConnection extends Deadline implements StreamReader, Down
     // Reading on for a moment keeps unread bytes from turning our last words into a reset.
     this.resumeRequest();
     this.armIn(this.writer.isEmpty ? LINGER_MS : this.home.plan.first.limits.bodyStallTimeoutMs);
-  }
-
-  private armIn(ms: number): void {
-    const { deadlines } = this.context;
-    deadlines.arm(this, ms === 0 ? Number.POSITIVE_INFINITY : deadlines.now + ms);
   }
 }

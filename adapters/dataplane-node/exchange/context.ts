@@ -6,6 +6,7 @@ import type { AccessEntry } from '../access.ts';
 import type { Deadlines } from '../deadlines.ts';
 import { type Admission, everybody } from '../l4/admission.ts';
 import { noTargets, type Targets } from '../l4/targets.ts';
+import type { Rush } from '../rush.ts';
 import type { Samples } from '../samples.ts';
 import type { UpstreamState } from '../upstream/upstream-state.ts';
 import { HeaderProtection } from './header-protection.ts';
@@ -48,6 +49,7 @@ export interface PlaneContext {
   readonly reusePort: boolean;
   /** As many callers are connected as may be. */
   readonly isFull: () => boolean;
+  readonly rush: Rush;
   isDraining: boolean;
   /** Exchanges and copies of requests under way. */
   exchanges: number;

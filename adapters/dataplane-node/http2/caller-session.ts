@@ -2,9 +2,9 @@
 import type { Socket } from 'node:net';
 import type { Pipeline } from '#engine/pipeline/exchange.ts';
 import type { StreamReader } from '../byte-stream.ts';
-import { Deadline } from '../deadlines.ts';
 import type { CallerConnection, ConnectionHome } from '../downstream/connection-home.ts';
 import type { PeerFacts } from '../downstream/request-view.ts';
+import { TimedConnection } from '../downstream/timed-connection.ts';
 import { enterRead, leaveRead } from '../event-rounds.ts';
 import type { PlaneContext } from '../exchange/context.ts';
 import { SocketWriter } from '../socket-writer.ts';
@@ -62,7 +62,7 @@ const GREETING =
   ]) + windowFrame(0, CONNECTION_WINDOW - FIRST_WINDOW);
 
 export class CallerSession
-  extends Deadline
+  extends TimedConnection
   implements CallerConnection, StreamHome, StreamReader, InboundListener
 {
   readonly home: ConnectionHome;
@@ -364,10 +364,5 @@ export class CallerSession
 
   private closeStreams(): void {
     for (const stream of this.streams.values()) stream.close();
-  }
-
-  private armIn(ms: number): void {
-    const { deadlines } = this.context;
-    deadlines.arm(this, ms === 0 ? Number.POSITIVE_INFINITY : deadlines.now + ms);
   }
 }

@@ -1,5 +1,10 @@
 // A plain connection that turns out to speak HTTP/2.
 import net from 'node:net';
+import { adopt } from '../byte-stream.ts';
+import type { ConnectionHome } from '../downstream/connection-home.ts';
+import type { PeerFacts } from '../downstream/request-view.ts';
+import type { PlaneContext } from '../exchange/context.ts';
+import { CallerSession } from './caller-session.ts';
 
 const PREFACE = 'PRI * HTTP/2.0\r\n\r\n';
 
@@ -10,7 +15,7 @@ interface Handled {
 }
 
 /** Moves the kernel handle to a new socket, which gives out `bytes` before anything else. The old one closes. */
-export const handOver = (socket: net.Socket, bytes: Buffer): net.Socket => {
+const handOver = (socket: net.Socket, bytes: Buffer): net.Socket => {
   const handle = (socket as Handled)._handle;
   (socket as Handled)._handle = null;
   socket.destroy();
@@ -19,3 +24,19 @@ export const handOver = (socket: net.Socket, bytes: Buffer): net.Socket => {
   heir.unshift(Buffer.from(bytes));
   return heir;
 };
+
+export interface Speaker {
+  readonly home: ConnectionHome;
+  readonly request: { readonly peer: PeerFacts };
+  readonly context: PlaneContext;
+}
+
+/** `bytes` have been read already; the socket is not the caller's any more. */
+export const speakHttp2 = (
+  socket: net.Socket,
+  bytes: Buffer,
+  { home, request, context }: Speaker,
+): void =>
+  adopt(handOver(socket, bytes), (heir) =>
+    home.remember(new CallerSession(heir, home, request.peer, context)),
+  );

@@ -1,19 +1,23 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Arrivals } from '#adapters/dataplane-node/arrivals.ts';
+import { Rush } from '#adapters/dataplane-node/rush.ts';
 
 let now: number;
 let admitted: string[];
 let looks: (() => void)[];
 let arrivals: Arrivals<string>;
+let rush: Rush;
 
 beforeEach(() => {
   now = 0;
   admitted = [];
   looks = [];
+  rush = new Rush();
   arrivals = new Arrivals({
     admit: (caller) => admitted.push(caller),
     monotonic: () => now,
     atEndOfTurn: (look) => looks.push(look),
+    rush,
   });
 });
 
@@ -62,6 +66,7 @@ describe('callers who arrive', () => {
       },
       monotonic: () => now,
       atEndOfTurn: (look) => looks.push(look),
+      rush,
     });
     late.add('a');
     turn();
@@ -70,5 +75,42 @@ describe('callers who arrive', () => {
     turn();
     turn();
     expect(admitted).toEqual(['a', 'b']);
+  });
+
+  const slowTurns = (count: number): void => {
+    for (let i = 0; i < count; i++) {
+      turn('a');
+      now += 10;
+    }
+  };
+
+  it('hold up those who are in while turns are slow and the queue is not empty', () => {
+    const told: string[] = [];
+    slowTurns(3);
+    expect(rush.isOn).toBe(false);
+    slowTurns(1);
+    expect(rush.isOn).toBe(true);
+    rush.hold({ onRushEnd: () => told.push(`${admitted.length} in`) });
+    turn();
+    expect(rush.isOn).toBe(false);
+    expect([told, admitted.length]).toEqual([['0 in'], 4]);
+  });
+
+  it('hold nobody up while turns are short', () => {
+    for (let i = 0; i < 100; i++) {
+      turn('a');
+      now += 1;
+      expect(rush.isOn).toBe(false);
+    }
+  });
+
+  it('hold those who are in up for little more than half of the time', () => {
+    let held = 0;
+    for (let i = 0; i < 1000; i++) {
+      slowTurns(1);
+      if (rush.isOn) held += 10;
+    }
+    expect(held).toBeGreaterThan(2000);
+    expect(held).toBeLessThan(6000);
   });
 });

@@ -1,5 +1,6 @@
-// How many callers may be connected at a time.
+// How many callers may be connected at a time, and what those in wait for while others come in.
 import { afterEach, describe, expect, it } from 'vitest';
+import type { Rush } from '#adapters/dataplane-node/rush.ts';
 import {
   closeAll,
   fixedUpstream,
@@ -55,5 +56,33 @@ describe('connections', () => {
     for (const port of [one, two, one, two, one]) served.push(await isServed(port));
     expect(served).toEqual([true, true, true, false, false]);
     expect(plane.stats().connections).toBe(3);
+  });
+});
+
+describe('callers who are in', () => {
+  it('are read from again after a rush, and lose nothing', async () => {
+    const server = await fixedUpstream(ok('done'));
+    const { plane, port } = await startPlane(viewOf([upstream([server.port])]));
+    const { rush } = (plane as unknown as { context: { rush: Rush } }).context;
+    const [whole, half] = [await rawCaller(port), await rawCaller(port)];
+    for (const caller of [whole, half]) {
+      caller.send(get());
+      await caller.until('done');
+    }
+    let held = 0;
+    const hold = rush.hold.bind(rush);
+    rush.hold = (connection) => {
+      held++;
+      hold(connection);
+    };
+    rush.begin();
+    whole.send(get('/again'));
+    half.send('GET /half HTTP/1.1\r\nHo');
+    await expect.poll(() => held).toBe(2);
+    expect(server.received.join('')).not.toMatch(/again/);
+    rush.end();
+    await expect.poll(() => whole.text.match(/done/g)?.length).toBe(2);
+    half.send('st: a\r\n\r\n');
+    await expect.poll(() => half.text.match(/done/g)?.length).toBe(2);
   });
 });
