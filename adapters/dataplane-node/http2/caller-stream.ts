@@ -299,14 +299,18 @@ export class CallerStream extends Deadline implements Downstream, AnswerListener
 
   private onRequestEnd(): void {
     this.isRequestDone = true;
-    const isShort = this.left > 0 && this.left !== Number.POSITIVE_INFINITY;
-    if (isShort || this.isMalformed) this.refuseBody();
+    if (this.isShort || this.isMalformed) this.refuseBody();
     else {
       this.runner?.onRequestEnd(this.requestTrailers);
       this.requestTrailers?.release();
       this.requestTrailers = undefined;
       this.runner?.onRequestPause();
     }
+  }
+
+  /** Less has come than was said. */
+  private get isShort(): boolean {
+    return this.left > 0 && this.left !== Number.POSITIVE_INFINITY;
   }
 
   /** It is not what was said of it. */
@@ -332,6 +336,8 @@ export class CallerStream extends Deadline implements Downstream, AnswerListener
     if (refusal) return refusal;
     if (!isSound(written, head.fields)) return malformed;
     this.settleLength();
+    // Whoever gets the head would wait for the rest, and take the next request for it.
+    if (this.isRequestDone && this.isShort) return malformed;
     return request.read(plan) ?? this.session.context.active.protection.strip(head);
   }
 

@@ -229,6 +229,7 @@ describe('a malformed request', () => {
     ['a request in a value', withField('x-bad', '1\r\n\r\nGET /admin HTTP/1.1\r\nhost: a')],
     ['two credentials', [...withField('authorization', 'a'), ['authorization', 'b']]],
     ['a protected name in disguise', withField('x_forwarded_for', '1.1.1.1')],
+    ['a length and no body', [...postFields, ['content-length', '5']]],
     ['less body than said', [...postFields, ['content-length', '5']], 'abc'],
     ['more body than said', [...postFields, ['content-length', '2']], 'abc'],
     ['a body that was to be empty', [...postFields, ['content-length', '0']], 'abc'],
