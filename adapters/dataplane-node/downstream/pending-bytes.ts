@@ -34,9 +34,14 @@ export class PendingBytes {
     );
   }
 
+  /** All of them; they stay. */
+  get view(): Buffer {
+    return this.bytes.subarray(0, this.size);
+  }
+
   /** Hands the bytes over. */
   take(): Buffer {
-    const taken = this.bytes.subarray(0, this.size);
+    const taken = this.view;
     this.bytes = EMPTY;
     this.size = this.scanned = 0;
     return taken;

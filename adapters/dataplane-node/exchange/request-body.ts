@@ -1,24 +1,30 @@
 // What has been read of a request body while it waits for a connection, or in case it has to be sent again.
-import { keptBytes } from '../shared-buffer.ts';
+import { PendingBytes } from '../downstream/pending-bytes.ts';
 
 /** More is not kept: the request can then no longer be repeated. */
 export const MAX_KEPT_BYTES = 65_536;
 
 export class RequestBody {
-  /** Everything so far, while `isWhole`. */
-  readonly runs: Buffer[] = [];
-  size = 0;
+  /** In one piece: callers may send it byte by byte, and each would cost as much as a hundred. */
+  private kept = new PendingBytes();
   /** All that was read is still here. */
   isWhole = true;
 
+  get size(): number {
+    return this.kept.size;
+  }
+
+  /** Everything so far, while `isWhole`. */
+  get bytes(): Buffer {
+    return this.kept.view;
+  }
+
   keep(bytes: Buffer, start: number, end: number): void {
-    this.size += end - start;
-    this.runs.push(keptBytes(bytes, start, end));
+    this.kept.append(bytes, start, end);
   }
 
   forget(): void {
     this.isWhole = false;
-    this.runs.length = 0;
-    this.size = 0;
+    this.kept = new PendingBytes();
   }
 }

@@ -294,7 +294,7 @@ export abstract class Tries implements PoolClient, Hedged {
   protected sendKeptBody(connection: ClientConnection, chunked: boolean): void {
     const { body } = this;
     if (!body) return;
-    for (const run of body.runs) connection.writeRun(run, 0, run.length, chunked);
+    if (body.size > 0) connection.writeRun(body.bytes, 0, body.size, chunked);
     if (!this.mayRepeat || body.size > MAX_KEPT_BYTES) {
       this.mayRepeat = false;
       body.forget();

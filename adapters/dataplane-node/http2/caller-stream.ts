@@ -4,6 +4,7 @@ import { Deadline } from '../deadlines.ts';
 import type { ConnectionHome } from '../downstream/connection-home.ts';
 import type { Downstream } from '../downstream/downstream.ts';
 import { refused } from '../downstream/local-reply.ts';
+import { PendingBytes } from '../downstream/pending-bytes.ts';
 import { requestIdOf } from '../downstream/request-id.ts';
 import { DownstreamRequest, type PeerFacts } from '../downstream/request-view.ts';
 import type { PlaneContext } from '../exchange/context.ts';
@@ -11,7 +12,6 @@ import { ExchangeRunner } from '../exchange/runner.ts';
 import type { FieldSection } from '../http1/field-section.ts';
 import { type Refusal, RequestHead, refusals } from '../http1/request-head.ts';
 import '../latin1.ts';
-import { keptBytes } from '../shared-buffer.ts';
 import { type AnswerHome, type AnswerListener, AnswerQueue } from './answer-queue.ts';
 import { ErrorCode, FIRST_WINDOW, windowFrame } from './frames.ts';
 import { isOpenEnded, isSound, requestText, trailersOf } from './head-text.ts';
@@ -48,7 +48,7 @@ export class CallerStream extends Deadline implements Downstream, AnswerListener
   private requestTrailers: FieldSection | undefined;
   private isMalformed = false;
   /** What came while nobody wanted to read. */
-  private ahead: Buffer[] = [];
+  private readonly ahead = new PendingBytes();
   private isEndAhead = false;
   // The answer.
   private readonly answer: AnswerQueue;
@@ -103,8 +103,8 @@ export class CallerStream extends Deadline implements Downstream, AnswerListener
   onData({ length, bytes, start, end, isEnd }: BodyPart): void {
     // Padding is dealt with as it comes.
     this.giveBack(length - (end - start));
-    if (this.isRequestPaused) {
-      if (end > start) this.ahead.push(keptBytes(bytes, start, end));
+    if (this.isBehind) {
+      this.ahead.append(bytes, start, end);
       this.isEndAhead = isEnd;
       return;
     }
@@ -117,7 +117,7 @@ export class CallerStream extends Deadline implements Downstream, AnswerListener
     if (!isEnd) return this.cut(ErrorCode.Protocol);
     this.requestTrailers = list && trailersOf(list);
     this.isMalformed ||= this.requestTrailers === undefined;
-    if (this.isRequestPaused) this.isEndAhead = true;
+    if (this.isBehind) this.isEndAhead = true;
     else this.onRequestEnd();
   }
 
@@ -206,7 +206,7 @@ export class CallerStream extends Deadline implements Downstream, AnswerListener
   resumeRequest(): void {
     if (!this.isRequestPaused) return;
     this.isRequestPaused = false;
-    if (this.ahead.length > 0 || this.isEndAhead) process.nextTick(() => this.readAhead());
+    if (!this.ahead.isEmpty || this.isEndAhead) process.nextTick(() => this.readAhead());
   }
 
   schedule(at: number): void {
@@ -258,10 +258,15 @@ export class CallerStream extends Deadline implements Downstream, AnswerListener
 
   // Reading.
 
+  /** What comes now has to wait for what came before it. */
+  private get isBehind(): boolean {
+    return this.isRequestPaused || !this.ahead.isEmpty;
+  }
+
   private readAhead(): void {
-    while (!this.isRequestPaused && !this.isClosed) {
-      const bytes = this.ahead.shift();
-      if (bytes === undefined) break;
+    if (this.isRequestPaused || this.isClosed) return;
+    if (!this.ahead.isEmpty) {
+      const bytes = this.ahead.take();
       this.onBytes(bytes, 0, bytes.length);
     }
     if (this.isRequestPaused || this.isClosed || !this.isEndAhead) return;
@@ -270,10 +275,12 @@ export class CallerStream extends Deadline implements Downstream, AnswerListener
   }
 
   private dropAhead(): void {
-    const { ahead } = this;
-    this.ahead = [];
-    for (const { length } of ahead) this.giveBack(length);
-    if (this.isEndAhead) this.isRequestDone = true;
+    this.isRequestDone ||= this.isEndAhead;
+    this.isEndAhead = false;
+    if (this.ahead.isEmpty) return;
+    const { length } = this.ahead.take();
+    this.left -= length;
+    this.giveBack(length);
   }
 
   private giveBack(length: number): void {

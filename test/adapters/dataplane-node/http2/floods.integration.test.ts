@@ -153,6 +153,28 @@ describe('a flood', () => {
     await expect.poll(() => plane.stats().exchanges, { timeout: 10_000 }).toBe(0);
   });
 
+  it('of bodies in tiny pieces costs little', async () => {
+    const server = await rawUpstream((socket) => {
+      socket.pause();
+      return false;
+    });
+    const one = upstream([server.port]);
+    const { port } = await startPlane(
+      viewOf([{ ...one, pool: { ...one.pool, maxConnections: 1 } }]),
+    );
+    const caller = await frameCaller(port);
+    await caller.send(headers(1, postFields, false));
+    await expect.poll(() => server.connections).toBe(1);
+    const before = process.memoryUsage().rss;
+    for (let id = 3; id < 27; id += 2) {
+      await caller.send(headers(id, postFields, false));
+      const pieces = Buffer.concat(new Array(5000).fill(frame(Type.Data, 0, id, 'x')));
+      for (let sent = 0; sent < 115_000; sent += 5000) await caller.send(pieces);
+    }
+    expect(caller.isClosed).toBe(false);
+    expect(process.memoryUsage().rss - before).toBeLessThan(128 * 1024 * 1024);
+  });
+
   it('of streams beyond the limit is refused', async () => {
     const server = await rawUpstream(() => false);
     const { port, plane } = await startPlane(viewOf([upstream([server.port])]));

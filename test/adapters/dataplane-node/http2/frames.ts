@@ -78,6 +78,12 @@ export const reset = (stream: number, code: number): Buffer => {
   return frame(Type.RstStream, 0, stream, payload);
 };
 
+export const windowUpdate = (stream: number, increment: number): Buffer => {
+  const payload = Buffer.alloc(4);
+  payload.writeUInt32BE(increment);
+  return frame(Type.WindowUpdate, 0, stream, payload);
+};
+
 export interface Frame {
   readonly type: number;
   readonly flags: number;

@@ -1,0 +1,64 @@
+// Bodies of requests, frame by frame: how they are read, and what becomes of them when nobody wants them.
+import { afterEach, describe, expect, it } from 'vitest';
+import { closeAll, ok, rawUpstream, startPlane, upstream, viewOf } from '../support.ts';
+import {
+  type Fields,
+  Flag,
+  type FrameCaller,
+  frame,
+  frameCaller,
+  getFields,
+  headers,
+  Type,
+  windowUpdate,
+} from './frames.ts';
+
+afterEach(closeAll);
+
+const postFields: Fields = [[':method', 'POST'], ...getFields.slice(1)];
+const MOST = 16_384;
+
+const windowOf = (caller: FrameCaller, stream: number): number =>
+  caller.frames
+    .filter((each) => each.type === Type.WindowUpdate && each.stream === stream)
+    .reduce((sum, { payload }) => sum + payload.readUInt32BE(0), 65_535);
+
+/** As fast as the windows allow. */
+const upload = async (caller: FrameCaller, stream: number, length: number): Promise<void> => {
+  for (let sent = 0; sent < length; ) {
+    const room = () => Math.min(windowOf(caller, stream), windowOf(caller, 0)) - sent;
+    await expect.poll(room, { interval: 5 }).toBeGreaterThan(0);
+    const part = Math.min(MOST, room(), length - sent);
+    sent += part;
+    const flags = sent === length ? Flag.EndStream : 0;
+    await caller.send(frame(Type.Data, flags, stream, Buffer.alloc(part)));
+  }
+};
+
+const hasEnded = (caller: FrameCaller, stream: number): boolean =>
+  caller.frames.some(
+    (each) =>
+      each.type === Type.Data && each.stream === stream && (each.flags & Flag.EndStream) !== 0,
+  );
+
+describe('an upload', () => {
+  it('that goes on after an answer that nobody has taken yet is no fault', async () => {
+    const server = await rawUpstream((socket, text) => {
+      if (!text.includes('\r\n\r\n')) return false;
+      socket.pause();
+      setTimeout(() => socket.write(ok('enough')), 200);
+      return true;
+    });
+    const { port } = await startPlane(viewOf([upstream([server.port])]));
+    const caller = await frameCaller(port, { settings: [[4, 0]] });
+    const length = 20_000_000;
+    await caller.send(headers(1, [...postFields, ['content-length', String(length)]], false));
+    await upload(caller, 1, length);
+    expect(hasEnded(caller, 1)).toBe(false);
+    await caller.send(windowUpdate(1, 100));
+    await expect.poll(() => hasEnded(caller, 1)).toBe(true);
+    await caller.send(headers(3, getFields));
+    await expect.poll(() => caller.frames.some(({ stream }) => stream === 3)).toBe(true);
+    expect(caller.frames.filter(({ type }) => type === Type.RstStream)).toEqual([]);
+  });
+});
