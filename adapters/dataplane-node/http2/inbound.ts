@@ -9,6 +9,9 @@ import { MAX_HEADER_LIST_SIZE, MAX_HEADER_PAIRS } from './session-options.ts';
 const MAX_BLOCK_BYTES = 65_536;
 const MAX_CONTINUATIONS = 16;
 const PRIORITY_BYTES = 5;
+/** Of one frame, as nghttp2 has it; each may move the windows of all streams. */
+const MAX_SETTINGS = 32;
+const SETTING_BYTES = 6;
 
 /** Undefined: more fields than are read. */
 export type Fields = readonly string[] | undefined;
@@ -180,10 +183,12 @@ export class Inbound implements FrameSink {
     const length = end - start;
     const isAnswer = (flags & Flag.Ack) !== 0;
     if (stream !== 0) return this.fail(ErrorCode.Protocol);
-    if (isAnswer ? length !== 0 : length % 6 !== 0) return this.fail(ErrorCode.FrameSize);
+    if (isAnswer ? length !== 0 : length % SETTING_BYTES !== 0)
+      return this.fail(ErrorCode.FrameSize);
+    if (length > MAX_SETTINGS * SETTING_BYTES) return this.fail(ErrorCode.EnhanceYourCalm);
     this.hasSettings = true;
     if (isAnswer) return;
-    for (let at = start; at < end; at += 6) {
+    for (let at = start; at < end; at += SETTING_BYTES) {
       const fault = this.listener.onSetting(readWord(bytes, at) >>> 16, readWord(bytes, at + 2));
       if (fault !== ErrorCode.NoError) return this.fail(fault);
     }

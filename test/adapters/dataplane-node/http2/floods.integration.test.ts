@@ -103,6 +103,11 @@ describe('a flood', () => {
       attack: (caller) => flood(caller, (i) => settings([[4, 65_535 + (i % 2)]])),
     },
     {
+      name: 'of settings in one frame',
+      attack: (caller) =>
+        flood(caller, () => settings(Array.from({ length: 40 }, (_, i) => [4, i] as const)), 900),
+    },
+    {
       name: 'of empty DATA',
       attack: (caller) =>
         flood(caller, (i) => (i === 0 ? headers(1, postFields, false) : frame(Type.Data, 0, 1))),
