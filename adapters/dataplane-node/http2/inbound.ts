@@ -121,8 +121,10 @@ export class Inbound implements FrameSink {
 
   private onData({ flags, stream, bytes, start, end }: Frame): void {
     const length = end - start;
-    const padding = (flags & Flag.Padded) === 0 ? 0 : 1 + (bytes[start] as number);
-    if (stream === 0 || padding > length) return this.fail(ErrorCode.Protocol);
+    const isPadded = (flags & Flag.Padded) !== 0;
+    if (stream === 0 || (isPadded && length === 0)) return this.fail(ErrorCode.Protocol);
+    const padding = isPadded ? 1 + (bytes[start] as number) : 0;
+    if (padding > length) return this.fail(ErrorCode.Protocol);
     this.listener.onData(stream, {
       length,
       bytes,
@@ -135,7 +137,9 @@ export class Inbound implements FrameSink {
   private onHeaders({ flags, stream, bytes, start, end }: Frame): void {
     let from = start;
     let to = end;
-    if ((flags & Flag.Padded) !== 0) to -= bytes[from++] as number;
+    const isPadded = (flags & Flag.Padded) !== 0;
+    if (isPadded && end === start) return this.fail(ErrorCode.Protocol);
+    if (isPadded) to -= bytes[from++] as number;
     if ((flags & Flag.Priority) !== 0) {
       if (from + PRIORITY_BYTES <= to && dependsOn(bytes, from) === stream)
         return this.fail(ErrorCode.Protocol);
