@@ -353,7 +353,11 @@ export class CallerStream extends Deadline implements Downstream, AnswerListener
     const { head } = this;
     const isDeclared = head.fields.find('content-length', 0) >= 0;
     if (isDeclared) this.left = head.contentLength;
-    else if (!this.isRequestDone) head.contentLength = -1;
+    else if (!this.isRequestDone) {
+      head.contentLength = -1;
+      // Any other value has been refused.
+      head.expectsContinue = head.fields.find('expect', 0) >= 0;
+    }
   }
 
   private refuse(refusal: Refusal): void {

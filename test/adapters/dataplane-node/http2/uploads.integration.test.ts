@@ -41,7 +41,32 @@ const hasEnded = (caller: FrameCaller, stream: number): boolean =>
       each.type === Type.Data && each.stream === stream && (each.flags & Flag.EndStream) !== 0,
   );
 
+const CONTINUE = Buffer.from('100');
+
 describe('an upload', () => {
+  const lengths: readonly { readonly said: string; readonly length: Fields }[] = [
+    { said: 'with', length: [['content-length', '5']] },
+    { said: 'without', length: [] },
+  ];
+  it.each(lengths)('$said a length that waits is told to go on', async ({ length }) => {
+    const server = await rawUpstream((socket, text) => {
+      if (!text.includes('hello')) return false;
+      socket.write(ok('ok'));
+      return true;
+    });
+    const { port } = await startPlane(viewOf([upstream([server.port])]));
+    const caller = await frameCaller(port);
+    const fields: Fields = [...postFields, ['expect', '100-continue'], ...length];
+    await caller.send(headers(1, fields, false));
+    await expect
+      .poll(() =>
+        caller.frames.find(({ type }) => type === Type.Headers)?.payload.includes(CONTINUE),
+      )
+      .toBe(true);
+    await caller.send(frame(Type.Data, Flag.EndStream, 1, 'hello'));
+    await expect.poll(() => hasEnded(caller, 1)).toBe(true);
+  });
+
   it('that goes on after an answer that nobody has taken yet is no fault', async () => {
     const server = await rawUpstream((socket, text) => {
       if (!text.includes('\r\n\r\n')) return false;
