@@ -187,8 +187,8 @@ export class CallerSession
       const [oldest] = this.wereReset;
       this.wereReset.delete(oldest as number);
     }
-    // An early answer is no fault of the caller's.
-    if (code !== ErrorCode.NoError) this.countReset();
+    // Neither an early answer nor one that breaks off is a fault of the caller's.
+    if (code !== ErrorCode.NoError && code !== ErrorCode.Internal) this.countReset();
   }
 
   forget(stream: CallerStream): void {

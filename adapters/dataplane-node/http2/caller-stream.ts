@@ -225,7 +225,8 @@ export class CallerStream extends Deadline implements Downstream, AnswerListener
 
   abort(lastWords: string): void {
     this.runner = undefined;
-    if (lastWords === '' || !this.takesTrailers) this.cut(ErrorCode.Internal);
+    if (this.isMalformed) this.cut(ErrorCode.Protocol);
+    else if (lastWords === '' || !this.takesTrailers) this.cut(ErrorCode.Internal);
     else {
       this.answer.setTrailers(lastWords);
       this.finish();

@@ -98,6 +98,21 @@ describe('a caller with HTTP/2', () => {
     },
   );
 
+  it('keeps its connection, however many answers break off', async () => {
+    const server = await rawUpstream((socket) => {
+      socket.end('HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc');
+      return true;
+    });
+    const { port } = await startPlane(viewOf([upstream([server.port])]));
+    const session = connect(port);
+    for (let i = 0; i < 24; i++) {
+      const answers = await Promise.all(Array.from({ length: 50 }, () => call(session)));
+      for (const { status, text } of answers)
+        expect({ status, text }).toEqual({ status: 200, text: 'abc' });
+    }
+    expect(session.closed).toBe(false);
+  });
+
   it('that goes away takes its request with it', async () => {
     let closed = 0;
     const server = await rawUpstream((socket) => {

@@ -158,6 +158,29 @@ describe('a flood', () => {
     await expect.poll(() => plane.stats().exchanges, { timeout: 10_000 }).toBe(0);
   });
 
+  it('of uploads that turn out to be too long ends its connection', async () => {
+    const server = await rawUpstream((socket, text) => {
+      if (text.includes('\r\n\r\n'))
+        socket.write('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n');
+      return true;
+    });
+    const { port } = await startPlane(viewOf([upstream([server.port])]));
+    const caller = await frameCaller(port);
+    const fields: Fields = [...postFields, ['content-length', '1']];
+    const attack = async (): Promise<void> => {
+      for (let id = 1; id < 2400 && !caller.isClosed; id += 20) {
+        const ids = Array.from({ length: 10 }, (_, i) => id + i * 2);
+        await caller.send(Buffer.concat(ids.map((each) => headers(each, fields, false))));
+        const answered = (each: number): boolean =>
+          caller.frames.some(({ type, stream }) => type === Type.Data && stream === each);
+        await expect.poll(() => caller.isClosed || ids.every(answered), { interval: 2 }).toBe(true);
+        await caller.send(Buffer.concat(ids.map((each) => frame(Type.Data, 0, each, 'xx'))));
+      }
+    };
+    await attack();
+    await expect.poll(() => caller.isClosed).toBe(true);
+  });
+
   it('of bodies in tiny pieces costs little', async () => {
     const server = await rawUpstream((socket) => {
       socket.pause();
