@@ -12,7 +12,8 @@ export interface AnswerHome {
   /** What the caller takes of a stream that begins. */
   readonly streamWindow: number;
   writeHead(stream: number, block: string, isEnd: boolean): void;
-  onDataSent(): void;
+  /** `isHeldBack`: the windows allowed no more. */
+  onDataSent(length: number, isHeldBack: boolean): void;
 }
 
 export interface AnswerListener {
@@ -129,7 +130,7 @@ export class AnswerQueue implements Sender {
     const isEnd = most === length && this.isLastFrame;
     outbox.write(dataFrame(this.listener.id, this.body.slice(0, most), isEnd));
     this.body = this.body.slice(most);
-    this.home.onDataSent();
+    this.home.onDataSent(most, most < Math.min(length, MAX_FRAME_SIZE));
     if (isEnd) this.finish();
     else if (this.wasFull && this.body.length <= LOW_WATER) {
       this.wasFull = false;

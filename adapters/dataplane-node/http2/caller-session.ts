@@ -36,8 +36,10 @@ import {
 /** Far more than keep-alive, bandwidth probes and windows need. */
 const MAX_CONTROL_FRAMES = 1000;
 const CONTROL_FRAMES_PER_MS = 0.5;
-/** Callers give back windows about once for each frame of DATA. */
+/** Callers give back both windows about once for each frame of DATA. */
 const CONTROL_FRAMES_PER_DATA = 2;
+/** Windows given back in pieces of that size are worth their frames; callers in Go do so for every 4 KB that are read. */
+const WORTHWHILE_INCREMENT = 1024;
 /** As nghttp2 has it: a thousand at once, 33 per second. */
 const MAX_RESETS = 1000;
 const RESETS_PER_MS = 0.033;
@@ -170,8 +172,10 @@ export class CallerSession
     this.outbox.write(headersFrames(stream, prefix + block, isEnd));
   }
 
-  onDataSent(): void {
-    this.controls.regain(CONTROL_FRAMES_PER_DATA);
+  onDataSent(length: number, isHeldBack: boolean): void {
+    // Who gives windows byte by byte makes the frames small.
+    const share = isHeldBack ? Math.min(1, length / WORTHWHILE_INCREMENT) : 1;
+    this.controls.regain(CONTROL_FRAMES_PER_DATA * share);
   }
 
   giveBack(length: number): void {
@@ -262,7 +266,7 @@ export class CallerSession
   }
 
   onWindow(id: number, increment: number): void {
-    if (!this.countControl()) return;
+    if (increment < WORTHWHILE_INCREMENT && !this.countControl()) return;
     const stream = this.streams.get(id);
     if (id === 0) this.widen(increment);
     else if (!stream) {

@@ -11,11 +11,18 @@ import {
   viewOf,
 } from '../support.ts';
 import { answerOf, call, connect, testCertificate } from './calls.ts';
+import { type FrameCaller, frameCaller, getFields, headers, Type, windowUpdate } from './frames.ts';
 
 afterEach(closeAll);
 
 const CHUNKED =
   'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 9\r\n\r\n';
+
+const received = ({ frames }: FrameCaller): number => {
+  let length = 0;
+  for (const { type, payload } of frames) if (type === Type.Data) length += payload.length;
+  return length;
+};
 
 describe('a caller with HTTP/2', () => {
   it('is served without TLS by prior knowledge', async () => {
@@ -64,6 +71,22 @@ describe('a caller with HTTP/2', () => {
     const { port } = await startPlane(viewOf([upstream([server.port])]));
     const answer = await call(connect(port));
     expect(answer.text.length).toBe(body.length);
+  });
+
+  it('may give its windows back in small pieces', async () => {
+    const length = 20_000_000;
+    const server = await fixedUpstream(ok('x'.repeat(length)));
+    const { port } = await startPlane(viewOf([upstream([server.port])]));
+    const caller = await frameCaller(port, { settings: [[4, 4_000_000]] });
+    await caller.send(windowUpdate(0, 4_000_000));
+    await caller.send(headers(1, getFields));
+    const both = Buffer.concat([windowUpdate(0, 4096), windowUpdate(1, 4096)]);
+    for (let given = 0; given < length; given += 4096) {
+      await expect.poll(() => received(caller), { interval: 2 }).toBeGreaterThan(given);
+      await caller.send(both);
+    }
+    expect(received(caller)).toBe(length);
+    expect(caller.isClosed).toBe(false);
   });
 
   it('gets a whole answer that comes before its request has ended', async () => {

@@ -22,6 +22,7 @@ import {
   reset,
   settings,
   Type,
+  windowUpdate,
 } from './frames.ts';
 
 afterEach(closeAll);
@@ -179,6 +180,18 @@ describe('a flood', () => {
     };
     await attack();
     await expect.poll(() => caller.isClosed).toBe(true);
+  });
+
+  it('of windows of a byte ends its connection', async () => {
+    const server = await fixedUpstream(ok('x'.repeat(100_000)));
+    const { port } = await startPlane(viewOf([upstream([server.port])]));
+    const caller = await frameCaller(port, { settings: [[4, 0]] });
+    await caller.send(headers(1, getFields));
+    await expect.poll(() => caller.frames.some(({ type }) => type === Type.Headers)).toBe(true);
+    await besides(
+      port,
+      flood(caller, () => windowUpdate(1, 1), 20_000),
+    );
   });
 
   it('of bodies in tiny pieces costs little', async () => {
