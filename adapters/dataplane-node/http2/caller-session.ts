@@ -88,6 +88,8 @@ export class CallerSession
   private owesTableSize = false;
   /** It has been told to go. */
   private isLeaving = false;
+  /** The caller has told us to go. */
+  private isParting = false;
   /** Streams after `lastStream` are not looked at. */
   private isFinal = false;
   private isClosed = false;
@@ -199,6 +201,7 @@ export class CallerSession
     this.streams.delete(stream.id);
     if (this.streams.size > 0 || this.isOver) return;
     if (this.isFinal) this.leave();
+    else if (this.isParting) this.refuseLater();
     else this.armIn(this.isLeaving ? FAREWELL_MS : this.home.plan.first.limits.idleTimeoutMs);
   }
 
@@ -220,9 +223,8 @@ export class CallerSession
   onFields(id: number, isEnd: boolean, fields: Fields): void {
     const known = this.streams.get(id);
     if (known) known.onTrailers(isEnd, fields);
-    else if (!this.isIdle(id)) this.onStray(id);
-    else if (id % 2 === 0) this.onFault(ErrorCode.Protocol);
-    else if (!this.isFinal) this.open(id, isEnd, fields);
+    else if (id % 2 === 0 || !this.isIdle(id)) this.onStray(id);
+    else this.open(id, isEnd, fields);
   }
 
   onReset(id: number): void {
@@ -261,8 +263,9 @@ export class CallerSession
   }
 
   onGoAway(): void {
-    this.isLeaving = this.isFinal = true;
-    if (this.streams.size === 0) this.leave();
+    // It speaks of streams that we would open; its own may still come.
+    this.isParting = true;
+    if (this.streams.size === 0) this.refuseLater();
   }
 
   onWindow(id: number, increment: number): void {
@@ -312,11 +315,12 @@ export class CallerSession
   /** For a stream that is not there. */
   private onStray(id: number): void {
     if (this.isIdle(id)) this.onFault(ErrorCode.Protocol);
-    else if (!this.wereReset.has(id)) this.onFault(ErrorCode.StreamClosed);
+    else if (id <= this.lastStream && !this.wereReset.has(id)) this.onFault(ErrorCode.StreamClosed);
   }
 
+  /** Later ones are not idle any more once they are not looked at. */
   private isIdle(id: number): boolean {
-    return id % 2 === 0 || id > this.lastStream;
+    return id % 2 === 0 || (id > this.lastStream && !this.isFinal);
   }
 
   private widen(increment: number): void {

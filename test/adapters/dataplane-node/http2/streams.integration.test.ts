@@ -3,8 +3,27 @@ import http2 from 'node:http2';
 import type net from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Exchange } from '#engine/pipeline/exchange.ts';
-import { closeAll, get, rawCaller, rawUpstream, startPlane, upstream, viewOf } from '../support.ts';
+import {
+  closeAll,
+  get,
+  ok,
+  rawCaller,
+  rawUpstream,
+  startPlane,
+  upstream,
+  viewOf,
+} from '../support.ts';
 import { answerOf, call, connect, type Service, service } from './calls.ts';
+import {
+  type Fields,
+  Flag,
+  type FrameCaller,
+  frame,
+  frameCaller,
+  getFields,
+  headers,
+  Type,
+} from './frames.ts';
 
 afterEach(closeAll);
 
@@ -125,6 +144,66 @@ const callEnds = async (
   stream.close();
   return text;
 };
+
+const postFields: Fields = [[':method', 'POST'], ...getFields.slice(1)];
+const upload = (stream: number): Buffer =>
+  Buffer.concat([
+    headers(stream, postFields, false),
+    frame(Type.Data, Flag.EndStream, stream, 'late'),
+  ]);
+const hasAnswer = (caller: FrameCaller, id: number): boolean =>
+  caller.frames.some(
+    ({ type, stream, flags }) =>
+      type === Type.Data && stream === id && (flags & Flag.EndStream) !== 0,
+  );
+/** Last stream and code of each GOAWAY. */
+const farewells = ({ frames }: FrameCaller): readonly (readonly [number, number])[] =>
+  frames
+    .filter(({ type }) => type === Type.GoAway)
+    .map(({ payload }) => [payload.readUInt32BE(0), payload.readUInt32BE(4)]);
+
+const slowUpstream = () =>
+  rawUpstream((socket, text) => {
+    if (!text.includes('\r\n\r\n')) return false;
+    setTimeout(() => socket.write(ok('slow')), 300);
+    return true;
+  });
+
+describe('a connection that ends', () => {
+  it('does not look at later streams, and finishes those before', async () => {
+    const server = await slowUpstream();
+    const { port, plane } = await startPlane(viewOf([upstream([server.port])]));
+    const caller = await frameCaller(port);
+    await caller.send(headers(1, getFields));
+    await expect.poll(() => server.connections).toBe(1);
+    const drained = plane.drain(5000);
+    const asked = () => caller.frames.find(({ type }) => type === Type.Ping);
+    await expect.poll(asked).toBeDefined();
+    await caller.send(frame(Type.Ping, Flag.Ack, 0, asked()?.payload));
+    await expect.poll(() => farewells(caller).length).toBe(2);
+    await caller.send(upload(3));
+    await expect.poll(() => caller.isClosed).toBe(true);
+    await drained;
+    expect(hasAnswer(caller, 1)).toBe(true);
+    expect(farewells(caller)).toEqual([
+      [2 ** 31 - 1, 0],
+      [1, 0],
+    ]);
+    expect(server.connections).toBe(1);
+  });
+
+  it('by the word of its caller serves what the caller still asks', async () => {
+    const server = await slowUpstream();
+    const { port } = await startPlane(viewOf([upstream([server.port])]));
+    const caller = await frameCaller(port);
+    await caller.send(headers(1, getFields));
+    await caller.send(frame(Type.GoAway, 0, 0, Buffer.alloc(8)));
+    await caller.send(upload(3));
+    await expect.poll(() => caller.isClosed).toBe(true);
+    expect([1, 3].map((id) => hasAnswer(caller, id))).toEqual([true, true]);
+    expect(farewells(caller)).toEqual([[3, 0]]);
+  });
+});
 
 describe('a connection', () => {
   it('answers PING between requests, and is kept', async () => {
