@@ -116,6 +116,7 @@ export class CallerSession
   }
 
   onDrain(): void {
+    if (this.isOver) this.linger(LINGER_MS);
     this.unreadAnswers = 0;
     this.outbox.pump();
   }
@@ -182,7 +183,7 @@ export class CallerSession
 
   giveBack(length: number): void {
     const increment = this.window.giveBack(length);
-    if (increment > 0) this.outbox.write(windowFrame(0, increment));
+    if (increment > 0 && !this.isOver) this.outbox.write(windowFrame(0, increment));
   }
 
   reset(stream: number, code: number): void {
@@ -287,9 +288,9 @@ export class CallerSession
     this.outbox.write(goAwayFrame(this.lastStream, code));
     this.leave();
     this.closeStreams();
-    if (code !== ErrorCode.EnhanceYourCalm) return;
-    this.socket.pause();
-    this.armIn(CALM_MS);
+    const isCalmed = code === ErrorCode.EnhanceYourCalm;
+    if (isCalmed) this.socket.pause();
+    this.linger(isCalmed ? CALM_MS : LINGER_MS);
   }
 
   private open(id: number, isEnd: boolean, fields: Fields): void {
@@ -367,7 +368,13 @@ export class CallerSession
     this.isOver = true;
     this.outbox.flush();
     this.writer.end();
-    this.armIn(LINGER_MS);
+    // Answers may still be on their way to a caller who reads slowly.
+    this.armIn(this.writer.isEmpty ? LINGER_MS : this.home.plan.first.limits.bodyStallTimeoutMs);
+  }
+
+  private linger(ms: number): void {
+    const { deadlines } = this.context;
+    if (!this.isClosed) deadlines.arm(this, Math.min(this.dueAt, deadlines.now + ms));
   }
 
   private closeStreams(): void {
