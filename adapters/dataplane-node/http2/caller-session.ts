@@ -310,7 +310,9 @@ export class CallerSession
       stream.cut(ErrorCode.Internal);
     }
     const most = this.home.plan.first.limits.maxRequestsPerConnection;
-    if (most > 0 && this.served >= most) this.drain();
+    const isLast = most > 0 && this.served >= most;
+    // It may have come in after the others were told.
+    if (isLast || this.home.isClosing) this.drain();
   }
 
   /** For a stream that is not there. */

@@ -192,6 +192,19 @@ describe('a connection that ends', () => {
     expect(server.connections).toBe(1);
   });
 
+  it('is told so even if it came in late', async () => {
+    const server = await slowUpstream();
+    const { port, plane } = await startPlane(viewOf([upstream([server.port])]));
+    const drained = plane.drain(5000, 3000);
+    const caller = await frameCaller(port);
+    await caller.send(headers(1, getFields));
+    await expect.poll(() => hasAnswer(caller, 1)).toBe(true);
+    expect(farewells(caller)).toEqual([[2 ** 31 - 1, 0]]);
+    caller.socket.destroy();
+    await plane.close();
+    await drained;
+  });
+
   it('by the word of its caller serves what the caller still asks', async () => {
     const server = await slowUpstream();
     const { port } = await startPlane(viewOf([upstream([server.port])]));
