@@ -46,7 +46,8 @@ export const requestText = (list: FieldList): HeadText | undefined => {
     const name = list[i] as string;
     const value = list[i + 1] as string;
     if (name.charCodeAt(0) === COLON) {
-      if (pseudo.has(name) || fields > 0) return undefined;
+      // Nothing stands before them.
+      if (pseudo.has(name) || pseudo.size * 2 < i) return undefined;
       pseudo.set(name, value);
     } else if (name === 'cookie') cookie = cookie === '' ? value : `${cookie}; ${value}`;
     else if (name === 'host') {

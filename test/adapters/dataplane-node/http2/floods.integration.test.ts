@@ -280,6 +280,8 @@ describe('a malformed request', () => {
     ['no authority', getFields.filter(([name]) => name !== ':authority')],
     ['two paths', withField(':path', '/b')],
     ['an unknown pseudo field', [[':x', 'y'], ...getFields]],
+    ['a cookie before a pseudo field', [['cookie', 'a=1'], ...getFields]],
+    ['a host before a pseudo field', [['host', 'api.bibby.com'], ...getFields]],
     ['a pseudo field at the end', [['x', 'y'], ...getFields]],
     ['an answer as a request', [[':status', '200']]],
     ['an empty name', withField('', '1')],
