@@ -209,7 +209,9 @@ describe('a flood', () => {
     const before = process.memoryUsage().rss;
     for (let id = 3; id < 27; id += 2) {
       await caller.send(headers(id, postFields, false));
-      const pieces = Buffer.concat(new Array(5000).fill(frame(Type.Data, 0, id, 'x')));
+      const pieces = Buffer.concat(
+        Array.from({ length: 5000 }, () => frame(Type.Data, 0, id, 'x')),
+      );
       for (let sent = 0; sent < 115_000; sent += 5000) await caller.send(pieces);
     }
     expect(caller.isClosed).toBe(false);
