@@ -85,9 +85,8 @@ export class DownstreamConnection extends TimedConnection implements StreamReade
   onRushEnd(): void {
     if (this.state !== State.Head) return;
     this.socket.resume();
-    enterRead();
+    // Not within a read: answers to what is written now may come in this very round.
     this.processPending();
-    leaveRead();
   }
 
   onDrain(): void {
