@@ -5,7 +5,8 @@ import { newestFor } from './published.ts';
 import type { Time } from './time.ts';
 
 export const refreshMetrics = (parts: Parts, time: Time): void => {
-  const { metrics, policy, ring, fleet, rollouts, breakers, leadership, published } = parts;
+  const { metrics, policy, ring, fleet, rollouts, canaries, breakers, leadership, published } =
+    parts;
   metrics.set('weir_policy_revision', policy.state.revision);
   metrics.set('weir_policy_quarantined', ring.result?.quarantined.length ?? 0);
   metrics.set('weir_leader', leadership.term ? 1 : 0);
@@ -31,6 +32,7 @@ export const refreshMetrics = (parts: Parts, time: Time): void => {
     states.set(state, (states.get(state) ?? 0) + 1);
   }
   metrics.setAll('weir_rollouts', 'state', states);
+  metrics.setAll('weir_policy_canaries', 'state', new Map(canaries.phase && [[canaries.phase, 1]]));
   metrics.setAll('weir_breakers', 'state', phasesOf(breakers.state));
 };
 

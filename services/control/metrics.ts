@@ -34,6 +34,7 @@ export const families = {
   },
   weir_agents: { type: 'gauge', help: 'Agents, by state.' },
   weir_rollouts: { type: 'gauge', help: 'Rollouts, by state.' },
+  weir_policy_canaries: { type: 'gauge', help: 'The last policy canary, by state.' },
   weir_breakers: { type: 'gauge', help: 'Breakers that are not closed, by state.' },
   weir_leader: { type: 'gauge', help: '1 while this process leads.' },
   weir_leader_epoch: { type: 'gauge', help: 'Epoch of the leader.' },

@@ -11,7 +11,11 @@ import {
 } from '#engine/machines/policy-canary.ts';
 import type { Commit, Source } from '#engine/model/commit.ts';
 import { EngineError } from '#engine/model/errors.ts';
-import type { CanaryOptions, PolicyCanaryStatus } from '#engine/model/policy-canary.ts';
+import type {
+  CanaryOptions,
+  PolicyCanaryPhase,
+  PolicyCanaryStatus,
+} from '#engine/model/policy-canary.ts';
 import type { ResourceId } from '#engine/model/resource.ts';
 import type { Scope } from '#engine/model/scope.ts';
 import type { Ack, Sample } from '#engine/model/telemetry.ts';
@@ -88,6 +92,11 @@ export class PolicyCanaries {
     this.#term = undefined;
     this.#known = undefined;
     this.#deps.ring.candidate = undefined;
+  }
+
+  /** Of the last one, under way or over; undefined where another replica leads. */
+  get phase(): PolicyCanaryPhase | undefined {
+    return this.#known?.record.machine.phase;
   }
 
   /** The last one, under way or over. A follower reads what the leader has recorded. */

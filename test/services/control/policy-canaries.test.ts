@@ -137,6 +137,19 @@ describe('a policy canary', () => {
     expect(told?.data).toMatchObject({ revision: 2, culprits: over.culprits });
   });
 
+  it('is shown with its state to whoever collects metrics', async () => {
+    const shown = async () =>
+      (await world.replicas[0]?.control.http.inject({ url: '/metrics' }))?.body.match(
+        /^weir_policy_canaries\{.*/gm,
+      );
+    expect(await shown()).toBeNull();
+    await begin();
+    await world.seconds(2);
+    expect(await shown()).toEqual(['weir_policy_canaries{state="watching"} 1']);
+    await world.call(['POST', '/v1/policy/canary/abort'], { reason: 'a test' });
+    expect(await shown()).toEqual(['weir_policy_canaries{state="aborted"} 1']);
+  });
+
   it('is not taken back for what the rest suffers too', async () => {
     await watch();
     const bad = { refused: 0.1 };
