@@ -202,7 +202,9 @@ export class BoundListener {
     }
     const { limits } = this.entrances.first;
     const isFull = this.connectionCount + this.knocking.size >= limits.maxConnections;
-    if (isFull || this.context.isFull()) {
+    // Who has reset the connection meanwhile has no address any more, but its bytes can still be read; policy would not know whose they are.
+    const isGone = socket.remoteAddress === undefined;
+    if (isGone || isFull || this.context.isFull()) {
       socket.destroy();
       return;
     }

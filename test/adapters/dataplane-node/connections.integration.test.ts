@@ -59,6 +59,25 @@ describe('connections', () => {
   });
 });
 
+describe('callers who reset their connection before they are let in', () => {
+  it('are not served: nobody knows who they were', async () => {
+    const server = await fixedUpstream(ok('done'));
+    const addresses: string[] = [];
+    const { port } = await startPlane(
+      viewOf([upstream([server.port])]),
+      {},
+      { onAccess: ({ clientAddress }) => addresses.push(clientAddress) },
+    );
+    for (let i = 0; i < 5; i++) {
+      const { socket } = await rawCaller(port);
+      socket.write(get());
+      socket.resetAndDestroy();
+    }
+    expect(await isServed(port)).toBe(true);
+    expect(addresses.filter((address) => address !== '127.0.0.1')).toEqual([]);
+  });
+});
+
 describe('callers who are in', () => {
   it('are read from again after a rush, and lose nothing', async () => {
     const server = await fixedUpstream(ok('done'));
