@@ -7,8 +7,6 @@ const MAX_WAIT_MS = 200;
 /** Turns in a row that brought somebody, and what they took on average: the next in the queue should not wait for so much. */
 const MIN_TURNS = 4;
 const SLOW_TURN_MS = 2;
-/** Those inside are served for so long before a rush holds them up again. */
-const MIN_CALM_MS = 100;
 
 export interface ArrivalsOptions<Caller> {
   readonly admit: (caller: Caller) => void;
@@ -24,7 +22,6 @@ export class Arrivals<Caller> {
   private since = 0;
   private turns = 0;
   private hasGrown = false;
-  private rushedUntil = Number.NEGATIVE_INFINITY;
 
   constructor(options: ArrivalsOptions<Caller>) {
     this.options = options;
@@ -42,7 +39,7 @@ export class Arrivals<Caller> {
   take(): readonly Caller[] {
     const { waiting } = this;
     this.waiting = [];
-    this.calm();
+    this.options.rush.end(this, this.options.monotonic());
     return waiting;
   }
 
@@ -54,15 +51,8 @@ export class Arrivals<Caller> {
     if (this.hasGrown && waited < MAX_WAIT_MS) {
       this.hasGrown = false;
       const isSlow = ++this.turns >= MIN_TURNS && waited >= this.turns * SLOW_TURN_MS;
-      if (isSlow && now - this.rushedUntil >= MIN_CALM_MS) this.options.rush.begin();
+      if (isSlow) this.options.rush.begin(this, now);
       this.options.atEndOfTurn(this.look);
     } else for (const caller of this.take()) this.options.admit(caller);
   };
-
-  private calm(): void {
-    const { rush, monotonic } = this.options;
-    if (!rush.isOn) return;
-    this.rushedUntil = monotonic();
-    rush.end();
-  }
 }

@@ -90,7 +90,7 @@ describe('callers who arrive', () => {
     expect(rush.isOn).toBe(false);
     slowTurns(1);
     expect(rush.isOn).toBe(true);
-    rush.hold({ onRushEnd: () => told.push(`${admitted.length} in`) });
+    rush.hold({ onRushEnd: () => told.push(`${admitted.length} in`), onDefect: () => {} });
     turn();
     expect(rush.isOn).toBe(false);
     expect([told, admitted.length]).toEqual([['0 in'], 4]);
@@ -112,5 +112,52 @@ describe('callers who arrive', () => {
     }
     expect(held).toBeGreaterThan(2000);
     expect(held).toBeLessThan(6000);
+  });
+
+  it('let the others go on, and are let in, whatever happens to one who was held up', () => {
+    const told: unknown[] = [];
+    slowTurns(4);
+    const onDefect = (error: unknown): void => void told.push(error);
+    const defective = () => {
+      throw new Error('defect');
+    };
+    rush.hold({ onRushEnd: defective, onDefect });
+    rush.hold({ onRushEnd: () => told.push('next'), onDefect });
+    turn();
+    expect(told).toEqual([new Error('defect'), 'next']);
+    expect(admitted.length).toBe(4);
+  });
+
+  describe('at two listeners', () => {
+    let others: Arrivals<string>;
+    beforeEach(() => {
+      others = new Arrivals({
+        admit: () => {},
+        monotonic: () => now,
+        atEndOfTurn: (look) => looks.push(look),
+        rush,
+      });
+    });
+
+    it('do not end each other’s rush', () => {
+      slowTurns(4);
+      expect(rush.isOn).toBe(true);
+      others.add('z');
+      others.take();
+      expect(rush.isOn).toBe(true);
+      arrivals.take();
+      expect(rush.isOn).toBe(false);
+    });
+
+    it('hold those who are in up no longer than one would', () => {
+      let held = 0;
+      for (let i = 0; i < 1000; i++) {
+        others.add('z');
+        slowTurns(1);
+        if (rush.isOn) held += 10;
+      }
+      expect(held).toBeGreaterThan(2000);
+      expect(held).toBeLessThan(7000);
+    });
   });
 });

@@ -94,13 +94,13 @@ describe('callers who are in', () => {
       held++;
       hold(connection);
     };
-    rush.begin();
+    rush.begin(server, 0);
     // Nobody would send it again for the caller.
     whole.send('POST /again HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n');
     half.send('GET /half HTTP/1.1\r\nHo');
     await expect.poll(() => held).toBe(2);
     expect(server.received.join('')).not.toMatch(/again/);
-    setImmediate(() => rush.end());
+    setImmediate(() => rush.end(server, 0));
     await expect.poll(() => whole.text.match(/done/g)?.length).toBe(2);
     half.send('st: a\r\n\r\n');
     await expect.poll(() => half.text.match(/done/g)?.length).toBe(2);
