@@ -206,7 +206,7 @@ export class CallerStream extends Deadline implements Downstream, AnswerListener
   resumeRequest(): void {
     if (!this.isRequestPaused) return;
     this.isRequestPaused = false;
-    if (!this.ahead.isEmpty || this.isEndAhead) process.nextTick(() => this.readAhead());
+    if (!this.ahead.isEmpty || this.isEndAhead) process.nextTick(() => this.goOn());
   }
 
   schedule(at: number): void {
@@ -262,6 +262,16 @@ export class CallerStream extends Deadline implements Downstream, AnswerListener
   /** What comes now has to wait for what came before it. */
   private get isBehind(): boolean {
     return this.isRequestPaused || !this.ahead.isEmpty;
+  }
+
+  /** Nobody catches what is thrown here. */
+  private goOn(): void {
+    try {
+      this.readAhead();
+    } catch (error) {
+      this.session.context.log('stream failed', error);
+      this.cut(ErrorCode.Internal);
+    }
   }
 
   private readAhead(): void {

@@ -1,6 +1,14 @@
 // Bodies of requests, frame by frame: how they are read, and what becomes of them when nobody wants them.
 import { afterEach, describe, expect, it } from 'vitest';
-import { closeAll, ok, rawUpstream, startPlane, upstream, viewOf } from '../support.ts';
+import {
+  closeAll,
+  fixedUpstream,
+  ok,
+  rawUpstream,
+  startPlane,
+  upstream,
+  viewOf,
+} from '../support.ts';
 import {
   type Fields,
   Flag,
@@ -85,5 +93,38 @@ describe('an upload', () => {
     await caller.send(headers(3, getFields));
     await expect.poll(() => caller.frames.some(({ stream }) => stream === 3)).toBe(true);
     expect(caller.frames.filter(({ type }) => type === Type.RstStream)).toEqual([]);
+  });
+
+  it('harms no other stream when something throws while it is caught up with', async () => {
+    const server = await fixedUpstream(ok());
+    let decide = (): void => {};
+    const logged: string[] = [];
+    const { port } = await startPlane(
+      viewOf([upstream([server.port])]),
+      {
+        handle: ({ method }, forward) =>
+          method === 'GET' ? forward : new Promise((resolve) => (decide = () => resolve(forward))),
+      },
+      {
+        onAccess: ({ flag }) => {
+          if (flag === 'DPE') throw new Error('defect');
+        },
+        log: (message) => logged.push(message),
+      },
+    );
+    const caller = await frameCaller(port);
+    await caller.send(headers(1, [...postFields, ['content-length', '70000']], false));
+    for (let i = 0; i < 5; i++) await caller.send(frame(Type.Data, 0, 1, Buffer.alloc(13_107)));
+    await expect.poll(() => windowOf(caller, 1)).toBeGreaterThan(65_535);
+    // More than is kept until somebody has decided; the end waits behind it, and comes too soon.
+    await caller.send(frame(Type.Data, 0, 1, 'xx'));
+    await caller.send(frame(Type.Data, Flag.EndStream, 1, 'x'));
+    await caller.send(headers(3, getFields));
+    await expect.poll(() => hasEnded(caller, 3)).toBe(true);
+    decide();
+    await expect.poll(() => caller.frames.some(({ type }) => type === Type.RstStream)).toBe(true);
+    expect(logged).toEqual(['stream failed']);
+    await caller.send(headers(5, getFields));
+    await expect.poll(() => hasEnded(caller, 5)).toBe(true);
   });
 });
