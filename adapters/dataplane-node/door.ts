@@ -110,7 +110,9 @@ export class Door implements ConnectionHome {
 
   private serve(socket: Socket, caller: Caller): void {
     const { entrance } = this;
-    if (entrance.type === 'tunnel') this.openTunnel(socket, entrance, caller);
+    // The handshake began by rules that do not hold any more.
+    if (this.isRetired) socket.destroy();
+    else if (entrance.type === 'tunnel') this.openTunnel(socket, entrance, caller);
     else this.serveHttp(socket, caller);
   }
 

@@ -57,10 +57,6 @@ export class DownstreamConnection extends TimedConnection implements StreamReade
     this.armIn(home.plan.first.limits.headerTimeoutMs);
   }
 
-  get isIdle(): boolean {
-    return this.state === State.Head && this.pending.isEmpty;
-  }
-
   get isRequestDone(): boolean {
     return this.body.done;
   }
@@ -137,7 +133,10 @@ export class DownstreamConnection extends TimedConnection implements StreamReade
   }
 
   drain(isIdleToo: boolean): void {
-    if (isIdleToo && this.isIdle) this.closeGracefully();
+    if (!isIdleToo || this.state !== State.Head) return;
+    // Who is held in a rush has asked before; the rest of a head would come afterwards.
+    const isTooLate = this.home.isRetired && !this.socket.isPaused();
+    if (this.pending.isEmpty || isTooLate) this.closeGracefully();
   }
 
   /** Ends a stream or tunnel whose caller has been shut out since it began. Short answers just finish. */
