@@ -5,6 +5,7 @@ import { policyKey } from './build/policies.ts';
 import { warnOfConnections } from './checks/connections.ts';
 import type { Drafts } from './drafts.ts';
 import type { Findings } from './findings.ts';
+import { anyHost, coversPattern, hostPattern } from './routing/hosts.ts';
 import type { RouteRule } from './routing/route-rules.ts';
 import type { Snapshots } from './snapshots.ts';
 
@@ -56,11 +57,15 @@ const warnOfHiddenPreviews = (drafts: Drafts, findings: Findings): void => {
   const hosts = drafts
     .of('Route')
     .filter(({ id }) => findings.isGood(id))
-    .flatMap(({ resource }) => (resource.spec.hosts.length > 0 ? resource.spec.hosts : ['*']));
+    .flatMap(({ resource: { spec } }) =>
+      spec.hosts.length > 0
+        ? spec.hosts.map((host) => hostPattern(host, spec.hostWildcard))
+        : [anyHost],
+    );
   for (const rollout of drafts.of('Rollout')) {
     const wanted = rollout.resource.spec.preview?.host;
     if (wanted === undefined || !findings.isGood(rollout.id)) continue;
-    if (hosts.some((host) => coversHost(host, wanted))) continue;
+    if (hosts.some((host) => coversPattern(host, hostPattern(wanted)))) continue;
     findings.add(rollout, {
       code: 'WARN_POLICY_UNATTACHED',
       path: ['spec', 'preview', 'host'],
@@ -69,11 +74,6 @@ const warnOfHiddenPreviews = (drafts: Drafts, findings: Findings): void => {
     });
   }
 };
-
-const coversHost = (pattern: string, host: string): boolean =>
-  pattern === '*' ||
-  pattern === host ||
-  (pattern.startsWith('*.') && host.endsWith(pattern.slice(1)));
 
 const warnOfIdlePolicies = (
   drafts: Drafts,
