@@ -5,7 +5,7 @@ import { policyKey } from './build/policies.ts';
 import { warnOfConnections } from './checks/connections.ts';
 import type { Drafts } from './drafts.ts';
 import type { Findings } from './findings.ts';
-import { anyHost, coversPattern, hostPattern } from './routing/hosts.ts';
+import { coversPattern, hostPattern, routeHosts } from './routing/hosts.ts';
 import type { RouteRule } from './routing/route-rules.ts';
 import type { Snapshots } from './snapshots.ts';
 
@@ -57,11 +57,7 @@ const warnOfHiddenPreviews = (drafts: Drafts, findings: Findings): void => {
   const hosts = drafts
     .of('Route')
     .filter(({ id }) => findings.isGood(id))
-    .flatMap(({ resource: { spec } }) =>
-      spec.hosts.length > 0
-        ? spec.hosts.map((host) => hostPattern(host, spec.hostWildcard))
-        : [anyHost],
-    );
+    .flatMap(({ resource }) => routeHosts(resource.spec));
   for (const rollout of drafts.of('Rollout')) {
     const wanted = rollout.resource.spec.preview?.host;
     if (wanted === undefined || !findings.isGood(rollout.id)) continue;

@@ -10,6 +10,9 @@ const MAX_N = 2 ** 18;
 const MAX_R = 32;
 const MAX_P = 16;
 
+export const passwordHashText = ({ cost: { N, r, p }, salt, key }: PasswordHash): string =>
+  `scrypt:${[N, r, p, salt, key].join(':')}`;
+
 /** Undefined for another form, and for costs that scrypt does not know or that would take the machine. */
 export const parsePasswordHash = (text: string): PasswordHash | undefined => {
   const [, N, r, p, salt, key] = form.exec(text) ?? [];

@@ -70,29 +70,23 @@ const eventsOf = (scope: string, tally: Tally, nowMs: number): readonly Told[] =
   const { sinceMs, revision, denials, audits } = tally;
   const facts = { scope, revision, spanMs: Math.round(nowMs - sinceMs) };
   const events: Told[] = [];
-  if (denials.byKey.size > 0)
-    events.push({
-      type: 'access.denied',
-      subject: scope,
-      data: { ...facts, denials: mostOf(denials).map(denialOf), ...restOf(denials) },
-    });
-  if (audits.byKey.size > 0)
-    events.push({
-      type: 'access.audited',
-      subject: scope,
-      data: { ...facts, audits: mostOf(audits).map(auditOf), ...restOf(audits) },
-    });
+  if (denials.byKey.size > 0) {
+    const { most, others } = ranked(denials);
+    const data = { ...facts, denials: most.map(denialOf), ...others };
+    events.push({ type: 'access.denied', subject: scope, data });
+  }
+  if (audits.byKey.size > 0) {
+    const { most, others } = ranked(audits);
+    const data = { ...facts, audits: most.map(auditOf), ...others };
+    events.push({ type: 'access.audited', subject: scope, data });
+  }
   return events;
 };
 
-const sorted = ({ byKey }: Counts) => [...byKey].sort(([, a], [, b]) => b - a);
-const mostOf = (counts: Counts) => sorted(counts).slice(0, MAX_TOLD);
-
-const restOf = (counts: Counts): { readonly others?: number } => {
-  const rest = sorted(counts)
-    .slice(MAX_TOLD)
-    .reduce((sum, [, requests]) => sum + requests, counts.other);
-  return rest > 0 ? { others: rest } : {};
+const ranked = ({ byKey, other }: Counts) => {
+  const all = [...byKey].sort(([, a], [, b]) => b - a);
+  const rest = all.slice(MAX_TOLD).reduce((sum, [, requests]) => sum + requests, other);
+  return { most: all.slice(0, MAX_TOLD), others: rest > 0 ? { others: rest } : {} };
 };
 
 const denialOf = ([key, requests]: readonly [string, number]) => {

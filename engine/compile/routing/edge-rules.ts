@@ -21,6 +21,7 @@ import {
   hostKey,
   hostPattern,
   intersection,
+  routeHosts,
 } from './hosts.ts';
 import { compareRanked } from './rank.ts';
 import type { RouteRule } from './route-rules.ts';
@@ -131,11 +132,9 @@ const isAttached = (
 
 /** What the listener leaves of a Route's hosts, each with the host as the Route has it. */
 const patternsOf = ({ resource }: Draft<'Route'>, { hostname }: Listener) => {
-  const { hosts, hostWildcard } = resource.spec;
   const limit = hostname === undefined ? anyHost : hostPattern(hostname);
   const patterns = new Map<string, { pattern: HostPattern; wanted: HostPattern }>();
-  for (const host of hosts.length === 0 ? ['*'] : hosts) {
-    const wanted = hostPattern(host, hostWildcard);
+  for (const wanted of routeHosts(resource.spec)) {
     const pattern = intersection(wanted, limit);
     const known = pattern && patterns.get(hostKey(pattern));
     if (pattern && (!known || comparePatterns(wanted, known.wanted) < 0))

@@ -15,6 +15,15 @@ export const hostPattern = (
   return host.startsWith('*.') ? { type: wildcard, host: host.slice(2) } : { type: 'exact', host };
 };
 
+interface HostSpec {
+  readonly hosts: readonly string[];
+  readonly hostWildcard: 'oneLabel' | 'manyLabels';
+}
+
+/** Of a Route: every host when it names none. */
+export const routeHosts = ({ hosts, hostWildcard }: HostSpec): readonly HostPattern[] =>
+  hosts.length === 0 ? [anyHost] : hosts.map((host) => hostPattern(host, hostWildcard));
+
 export const hostKey = ({ type, host }: HostPattern): string => `${type} ${host}`;
 
 /** Every host of `inner` belongs to `outer` too. */

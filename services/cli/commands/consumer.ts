@@ -1,6 +1,7 @@
 // `weir consumer`: a key or a password for a caller, and what policy keeps of it.
 import { createHash, randomBytes, scryptSync } from 'node:crypto';
 import { Command } from 'commander';
+import { passwordHashText } from '#engine/model/password-hash.ts';
 import { CliError, exitCodes } from '../exit.ts';
 import { examples, type Session } from '../session.ts';
 
@@ -54,6 +55,16 @@ const keyCommand = (session: Session): Command =>
 
 const COST = { N: 16_384, r: 8, p: 1 };
 
+const hashOf = (password: string): string => {
+  const salt = randomBytes(16);
+  const key = scryptSync(password, salt, 32, COST);
+  return passwordHashText({
+    cost: COST,
+    salt: salt.toString('base64url'),
+    key: key.toString('base64url'),
+  });
+};
+
 const passwordCommand = (session: Session): Command =>
   new Command('password')
     .description('Make a password: the password for the caller, its hash for the Consumer')
@@ -72,10 +83,7 @@ const passwordCommand = (session: Session): Command =>
         ? (await session.world.stdin()).replace(/\r?\n$/, '')
         : randomBytes(24).toString('base64url');
       if (password === '') throw new CliError(exitCodes.usage, 'The password is empty.');
-      const salt = randomBytes(16);
-      const key = scryptSync(password, salt, 32, COST);
-      const parts = [COST.N, COST.r, COST.p, salt.toString('base64url'), key.toString('base64url')];
-      const stored = { username, hash: `scrypt:${parts.join(':')}` };
+      const stored = { username, hash: hashOf(password) };
       const shown = options.stdin ? {} : { password };
       session.print({ consumer, ...shown, stored }, () =>
         [

@@ -1,15 +1,14 @@
 import { expect, it } from 'vitest';
-import { parsePasswordHash } from '#engine/model/password-hash.ts';
+import { parsePasswordHash, passwordHashText } from '#engine/model/password-hash.ts';
 
 const salt = 'c2FsdC1zYWx0LXNhbHQ';
 const key = 'A'.repeat(43);
 
 it('a hash says what it cost', () => {
-  expect(parsePasswordHash(`scrypt:16384:8:1:${salt}:${key}`)).toEqual({
-    cost: { N: 16_384, r: 8, p: 1 },
-    salt,
-    key,
-  });
+  const hash = { cost: { N: 16_384, r: 8, p: 1 }, salt, key };
+  const text = `scrypt:16384:8:1:${salt}:${key}`;
+  expect(parsePasswordHash(text)).toEqual(hash);
+  expect(passwordHashText(hash)).toBe(text);
 });
 
 it.each([
