@@ -1,6 +1,6 @@
 // The whole bus inside one process: for tests, and for `weir dev`. Deterministic: messages arrive in the order in which
 // they were published, and nothing waits for a timer but a request without an answer.
-import { EngineError } from '#engine/model/errors.ts';
+import { EngineError, reasonOf } from '#engine/model/errors.ts';
 import type { Broker, Bus, BusMessage, Subscription } from '#engine/ports/bus.ts';
 import type { Log } from '#engine/ports/log.ts';
 import { Queue } from '#engine/ports/queue.ts';
@@ -44,7 +44,7 @@ const tooLarge = (bytes: number, limit: number) =>
 /** What a handler that throws is answered with: an ErrorAnswer. */
 const errorAnswer = (error: unknown): Uint8Array => {
   const code = error instanceof EngineError ? error.code : 'ERR_INTERNAL';
-  const message = error instanceof Error ? error.message : String(error);
+  const message = reasonOf(error);
   return new TextEncoder().encode(JSON.stringify({ error: { code, message } }));
 };
 

@@ -1,6 +1,6 @@
 // Core NATS as the Bus port.
 import { type Msg, type MsgHdrs, PermissionViolationError } from '@nats-io/nats-core';
-import { EngineError } from '#engine/model/errors.ts';
+import { EngineError, reasonOf } from '#engine/model/errors.ts';
 import type { Bus, BusMessage, Subscription } from '#engine/ports/bus.ts';
 import { Queue } from '#engine/ports/queue.ts';
 import { unreachable } from './errors.ts';
@@ -19,7 +19,7 @@ const encode = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.str
 /** What a handler that throws is answered with: an ErrorAnswer. */
 const errorAnswer = (error: unknown): Uint8Array => {
   const code = error instanceof EngineError ? error.code : 'ERR_INTERNAL';
-  const message = error instanceof Error ? error.message : String(error);
+  const message = reasonOf(error);
   return encode({ error: { code, message } });
 };
 

@@ -1,4 +1,5 @@
 // Issuers' key sets over HTTP: fetched ahead of need, kept for a day when the issuer is away, never asked too often.
+import { reasonOf } from '#engine/model/errors.ts';
 import type { IssuerEndpoints } from '#engine/model/snapshot.ts';
 import type { Clock } from '#engine/ports/clock.ts';
 import type { KeyAddress, KeyNews, KeySet, Keys } from '#engine/ports/keys.ts';
@@ -64,7 +65,7 @@ export const createKeys = (options: KeysOptions): Keys => {
         type: 'unreachable',
         address,
         ageMs,
-        reason: error instanceof Error ? error.message : String(error),
+        reason: reasonOf(error),
       });
     entry.failing = true;
     if (entry.set && !isFresh(entry)) {

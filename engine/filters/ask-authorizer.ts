@@ -1,5 +1,6 @@
 // Asks another service whether a request may pass, in the words of Traefik's forwardAuth (`X-Forwarded-*`) and of nginx
 // (`X-Original-*`), which is what oauth2-proxy, Authelia and their like understand.
+import { reasonOf } from '../model/errors.ts';
 import type { CallOutPlan } from '../model/snapshot.ts';
 import type { Respond } from '../pipeline/exchange.ts';
 import type { Web, WebAnswer } from '../ports/web.ts';
@@ -28,7 +29,7 @@ export const askAuthorizer = async (
     if (respond !== undefined) return { type: 'refuse', respond };
     return { type: 'silence', reason: `${plan.url} answered ${answer.status}` };
   } catch (error) {
-    const words = error instanceof Error ? error.message : String(error);
+    const words = reasonOf(error);
     return { type: 'silence', reason: `${plan.url}: ${words}` };
   }
 };

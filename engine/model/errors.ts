@@ -49,3 +49,7 @@ export class EngineError extends Error {
     this.details = options.details;
   }
 }
+
+/** What it says, whatever was thrown. */
+export const reasonOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);

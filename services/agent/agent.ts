@@ -1,7 +1,7 @@
 // What every agent process is: the last good state from disk first, then the control stream of its scope for as long as
 // there is a bus; acks, samples and heartbeats back.
-
 import type { OwnWorkload } from '#adapters/metrics-prometheus/peers.ts';
+import { reasonOf } from '#engine/model/errors.ts';
 import type { Scope } from '#engine/model/scope.ts';
 import { streams, subjects } from '#engine/model/subjects.ts';
 import type {
@@ -207,14 +207,14 @@ class RunningAgent implements Agent {
         try {
           await this.#readControl(broker);
         } catch (error) {
-          const reason = sentence(error);
+          const reason = reasonOf(error);
           if (reason !== lastReason) log(`cannot read the control stream: ${reason}; trying again`);
           lastReason = reason;
         }
         await this.#pause(RETRY_MS);
       }
     } catch (error) {
-      if (!this.#stopping.signal.aborted) log(`no bus: ${sentence(error)}`);
+      if (!this.#stopping.signal.aborted) log(`no bus: ${reasonOf(error)}`);
     }
   }
 
@@ -334,9 +334,6 @@ class RunningAgent implements Agent {
     });
   }
 }
-
-const sentence = (error: unknown): string =>
-  error instanceof Error ? error.message : String(error);
 
 const lastControlSequence = (data: Uint8Array): number | undefined => {
   try {

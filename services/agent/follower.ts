@@ -2,7 +2,7 @@
 // message, what was in force before stays in force.
 import { type AgentState, initialAgent, messagesOf, receive, viewOf } from '#engine/agent/agent.ts';
 import { type ControlMessage, parseMessage } from '#engine/model/control-message.ts';
-import { EngineError } from '#engine/model/errors.ts';
+import { EngineError, reasonOf } from '#engine/model/errors.ts';
 import { formatPosition } from '#engine/model/position.ts';
 import type { Scope } from '#engine/model/scope.ts';
 import type { Ack } from '#engine/model/telemetry.ts';
@@ -34,9 +34,6 @@ export interface SealedEntry {
   /** Read while catching up: that others have overtaken it is nothing to report. */
   readonly isBacklog: boolean;
 }
-
-const reasonOf = (error: unknown): string =>
-  error instanceof Error ? error.message : String(error);
 
 export class Follower {
   readonly #options: FollowerOptions;

@@ -3,7 +3,7 @@ import cluster from 'node:cluster';
 import { existsSync } from 'node:fs';
 import { enableCompileCache, flushCompileCache } from 'node:module';
 import { join, resolve } from 'node:path';
-import { EngineError } from '#engine/model/errors.ts';
+import { EngineError, reasonOf } from '#engine/model/errors.ts';
 
 interface Running {
   /** Resolves with an exit code when there is nothing left to run for. Absent: runs until it is told to stop. */
@@ -71,7 +71,7 @@ const start = async (
     if (typeof running === 'string') process.exit(0);
     return { options, running };
   } catch (error) {
-    console.error(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+    console.error(`${name}: ${reasonOf(error)}`);
     process.exit(error instanceof EngineError && error.code === 'ERR_CONFIG_INVALID' ? 2 : 1);
   }
 };

@@ -1,5 +1,6 @@
 // The `weir` command: its verbs, and how each ending becomes an exit code.
 import { Command, CommanderError, Option } from 'commander';
+import { reasonOf } from '#engine/model/errors.ts';
 import release from '../../package.json' with { type: 'json' };
 import { applyCommand, diffCommand } from './commands/apply.ts';
 import { authzCommand } from './commands/authz.ts';
@@ -108,6 +109,6 @@ const report = (error: unknown, session: Session): ExitCode => {
     return error.exitCode;
   }
   if (world.stop.aborted) return exitCodes.ok;
-  world.error(`weir: ${error instanceof Error ? error.message : String(error)}\n`);
+  world.error(`weir: ${reasonOf(error)}\n`);
   return exitCodes.failed;
 };

@@ -1,6 +1,5 @@
 // All breakers of the fleet, for the term of one leader: what agents tell goes in, decisions and events come out. What has
 // been decided is on record first; decisions are compared with the record every second, so a crash between the two heals.
-
 import { heldBreaker } from '#engine/machines/breaker.ts';
 import type { BreakerEffect, BreakerState } from '#engine/machines/breaker-types.ts';
 import {
@@ -14,7 +13,7 @@ import {
 } from '#engine/machines/breakers.ts';
 import { decisionId, type StandingDecision } from '#engine/model/decision.ts';
 import { upstreamOf } from '#engine/model/endpoint.ts';
-import { EngineError } from '#engine/model/errors.ts';
+import { EngineError, reasonOf } from '#engine/model/errors.ts';
 import type { Sample } from '#engine/model/telemetry.ts';
 import { sharedUpstreams } from './breaker-plans.ts';
 import type { Events } from './events.ts';
@@ -94,7 +93,7 @@ export class FleetBreakers {
     const lost: Lost[] = [];
     const note = (name: string, error: unknown): void => {
       onError(`breakers ${name}`, error);
-      lost.push({ name, reason: error instanceof Error ? error.message : String(error) });
+      lost.push({ name, reason: reasonOf(error) });
     };
     const stored = await machines.takeUp(PREFIX, term.epoch, note);
     const records = recordsIn(stored, note);

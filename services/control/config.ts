@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
-import { EngineError } from '#engine/model/errors.ts';
+import { EngineError, reasonOf } from '#engine/model/errors.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -88,7 +88,7 @@ export const readJsonFile = <T>(file: string, what: string, read: (value: never)
   try {
     return read(JSON.parse(readFileSync(file, 'utf8')) as never);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = reasonOf(cause);
     throw invalid(`${what}: ${file} cannot be used: ${why}.`, cause);
   }
 };

@@ -9,7 +9,7 @@ import { createPolicyFiles } from '#adapters/files-local/policy-files.ts';
 import { createKeys } from '#adapters/keys-http/keys.ts';
 import { createSigner, createVerifier } from '#adapters/signer-ed25519/signer.ts';
 import { createWeb } from '#adapters/web-http/web.ts';
-import { EngineError } from '#engine/model/errors.ts';
+import { EngineError, reasonOf } from '#engine/model/errors.ts';
 import { createAccess, readTokens } from './access.ts';
 import {
   type ControlSettings,
@@ -102,6 +102,6 @@ try {
   process.exit(0);
 } catch (error) {
   if (stop.signal.aborted) process.exit(0);
-  console.error(`control: ${error instanceof Error ? error.message : String(error)}`);
+  console.error(`control: ${reasonOf(error)}`);
   process.exit(error instanceof EngineError && error.code === 'ERR_CONFIG_INVALID' ? 2 : 1);
 }

@@ -1,7 +1,7 @@
 // Everything a control process is made of, put together. What happens when is said in control.ts.
-
 import type { StandingSet } from '#engine/compile/standing.ts';
 import type { ControlMessage } from '#engine/model/control-message.ts';
+import { reasonOf } from '#engine/model/errors.ts';
 import type { Feature } from '#engine/model/features.ts';
 import { epochOf } from '#engine/model/position.ts';
 import type { Subjects } from '#engine/model/subjects.ts';
@@ -222,7 +222,7 @@ const reporter = ({ log }: ControlDeps, metrics: Metrics) => {
   const told = new Map<string, string>();
   return (where: string, error: unknown): void => {
     metrics.add('weir_errors_total', 1, { where: where.split(' ')[0] ?? '' });
-    const words = error instanceof Error ? error.message : String(error);
+    const words = reasonOf(error);
     if (told.get(where) === words) return;
     told.set(where, words);
     log(`${where}: ${words}`);

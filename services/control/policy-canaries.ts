@@ -10,7 +10,7 @@ import {
   startPolicyCanary,
 } from '#engine/machines/policy-canary.ts';
 import type { Commit, Source } from '#engine/model/commit.ts';
-import { EngineError } from '#engine/model/errors.ts';
+import { EngineError, reasonOf } from '#engine/model/errors.ts';
 import type {
   CanaryOptions,
   PolicyCanaryPhase,
@@ -72,7 +72,7 @@ export class PolicyCanaries {
     await this.#alone(async () => {
       this.#known = await this.#load((error) => {
         onError(PREFIX, error);
-        const reason = error instanceof Error ? error.message : String(error);
+        const reason = reasonOf(error);
         events.tell({
           type: 'state.unreadable',
           subject: PREFIX,

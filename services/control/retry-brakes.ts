@@ -10,6 +10,7 @@ import {
 } from '#engine/machines/retry-brake.ts';
 import { decisionId } from '#engine/model/decision.ts';
 import { callEdge } from '#engine/model/decision-reach.ts';
+import { reasonOf } from '#engine/model/errors.ts';
 import type { Sample } from '#engine/model/telemetry.ts';
 import type { Events } from './events.ts';
 import type { Term } from './leadership.ts';
@@ -49,7 +50,7 @@ export class RetryBrakes {
     const { machines, onError, events, ring, time } = this.#deps;
     const note = (edge: string, error: unknown): void => {
       onError(`retries ${edge}`, error);
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = reasonOf(error);
       events.tell({ type: 'state.unreadable', subject: edge, data: { machine: PREFIX, reason } });
     };
     const stored = await machines.takeUp(PREFIX, term.epoch, note);

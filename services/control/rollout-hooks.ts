@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { RolloutState } from '#engine/machines/rollout.ts';
 import type { RolloutEffect } from '#engine/machines/rollout-types.ts';
+import { reasonOf } from '#engine/model/errors.ts';
 import type { HookPlan, RolloutPlan } from '#engine/model/rollout-plan.ts';
 import type { Web } from '#engine/ports/web.ts';
 
@@ -56,7 +57,7 @@ export const callHook = async (
     const ok = answer.status >= 200 && answer.status < 300;
     return { ok, detail: said === '' ? `${answer.status}` : `${answer.status}: ${said}` };
   } catch (error) {
-    return { ok: false, detail: error instanceof Error ? error.message : String(error) };
+    return { ok: false, detail: reasonOf(error) };
   }
 };
 

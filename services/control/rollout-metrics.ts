@@ -1,5 +1,6 @@
 // Asks for the metrics that rollouts name, and hands what it hears to their analysis. What a value means is decided there.
 import { isActive } from '#engine/machines/rollout-state.ts';
+import { reasonOf } from '#engine/model/errors.ts';
 import {
   fillIn,
   type MetricPlan,
@@ -79,7 +80,7 @@ export class RolloutMetrics {
         ...(baselineValue === undefined ? {} : { baselineValue }),
       };
     } catch (error) {
-      const problem = `could not be measured: ${error instanceof Error ? error.message : String(error)}`;
+      const problem = `could not be measured: ${reasonOf(error)}`;
       reading = { ...about, problem };
     }
     run.measure({ ...reading, atMs: this.#deps.time.now() });

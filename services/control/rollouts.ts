@@ -3,7 +3,7 @@ import { type BaselineState, learnBaseline, readBaselineState } from '#engine/an
 import { flaggerPhase } from '#engine/machines/rollout-gates.ts';
 import { isActive } from '#engine/machines/rollout-state.ts';
 import { decisionId } from '#engine/model/decision.ts';
-import { EngineError } from '#engine/model/errors.ts';
+import { EngineError, reasonOf } from '#engine/model/errors.ts';
 import type { ResourceId } from '#engine/model/resource.ts';
 import type { RolloutPlan } from '#engine/model/rollout-plan.ts';
 import type { Sample } from '#engine/model/telemetry.ts';
@@ -313,7 +313,7 @@ export class Rollouts {
 
   #stop(run: RolloutRun, error: unknown): void {
     this.#deps.onError(`rollout ${run.id}`, error);
-    const reason = `stopped by an unexpected error: ${error instanceof Error ? error.message : String(error)}`;
+    const reason = `stopped by an unexpected error: ${reasonOf(error)}`;
     run.break(reason);
     this.#tellBroken(run, reason);
   }

@@ -2,6 +2,7 @@
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { reasonOf } from '#engine/model/errors.ts';
 import { createBoard } from './board.ts';
 import { bringUp, nextVolume, open, type Site, startTraffic } from './installation.ts';
 import { nameOf } from './library.ts';
@@ -131,7 +132,7 @@ try {
   if (options.help) console.log(help);
   else process.exitCode = await main(options);
 } catch (error) {
-  console.error(error instanceof Error ? error.message : String(error));
+  console.error(reasonOf(error));
   process.exitCode = 1;
 }
 process.exit();

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { join } from 'node:path';
 import { importJWK, type JWK, SignJWT } from 'jose';
+import { reasonOf } from '#engine/model/errors.ts';
 import { nextRequest } from './readers.ts';
 import { createTally, formatTotals } from './tally.ts';
 
@@ -106,6 +107,6 @@ const tokenMaker = async (): Promise<(count: number) => Promise<string[]>> => {
 try {
   await run();
 } catch (error) {
-  console.error(error instanceof Error ? error.message : String(error));
+  console.error(reasonOf(error));
   process.exitCode = 1;
 }

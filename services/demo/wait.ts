@@ -1,5 +1,6 @@
 // Asks again and again until the answer is there.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { reasonOf } from '#engine/model/errors.ts';
 
 /** Resolves with the first answer that is not undefined. Errors count as "not yet"; the last one is told in the end. */
 export const waitFor = async <T>(
@@ -14,7 +15,7 @@ export const waitFor = async <T>(
       const answer = await ask();
       if (answer !== undefined) return answer;
     } catch (error) {
-      last = error instanceof Error ? error.message : String(error);
+      last = reasonOf(error);
     }
     if (performance.now() > deadline)
       throw new Error(`${what} took longer than ${timeoutMs / 1000} s${last ? ` (${last})` : ''}.`);

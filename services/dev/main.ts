@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { reasonOf } from '#engine/model/errors.ts';
 import { type Dev, startDev } from './dev.ts';
 import { newsOf } from './news.ts';
 import { onSave, readPolicies } from './watch-files.ts';
@@ -66,7 +67,7 @@ const reload = async (
     console.log(`revision ${answer.revision} is in force after ${ms} ms`);
     return known;
   } catch (error) {
-    console.log(error instanceof Error ? error.message : String(error));
+    console.log(reasonOf(error));
     return warned;
   }
 };
@@ -98,6 +99,6 @@ const run = async (): Promise<void> => {
 try {
   await run();
 } catch (error) {
-  console.error(`weir dev: ${error instanceof Error ? error.message : String(error)}`);
+  console.error(`weir dev: ${reasonOf(error)}`);
   process.exit(1);
 }

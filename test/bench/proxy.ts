@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { reasonOf } from '#engine/model/errors.ts';
 import { backend as backendConfig } from './proxy-configs.ts';
 import { proxyEnvironment } from './proxy-environment.ts';
 import { generate, type Load } from './proxy-load.ts';
@@ -172,7 +173,7 @@ const warmUp = ({ name, load }: Contender): void => {
   try {
     generate({ ...load, generator, seconds: WARM_UP_SECONDS });
   } catch (error) {
-    console.log(`${name}, warming up: ${error instanceof Error ? error.message : String(error)}`);
+    console.log(`${name}, warming up: ${reasonOf(error)}`);
   }
 };
 

@@ -1,5 +1,6 @@
 // Tokens that only their issuer understands (RFC 7662). What he says is believed for a while; while he says nothing nobody
 // is let in on a token that he has not vouched for lately.
+import { reasonOf } from '../../model/errors.ts';
 import type { IntrospectionPlan } from '../../model/snapshot.ts';
 import type { WebAnswer } from '../../ports/web.ts';
 import type { FilterBuild } from '../filter.ts';
@@ -48,7 +49,7 @@ export const introspection = (plan: IntrospectionPlan, build: FilterBuild): Meth
       });
       return read(answer, plan, clock.now());
     } catch (error) {
-      return away(error instanceof Error ? error.message : String(error));
+      return away(reasonOf(error));
     }
   };
 

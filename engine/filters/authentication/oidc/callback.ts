@@ -1,5 +1,6 @@
 // The way back from the issuer. Whatever is said here was carried by a browser, so nothing counts that is not bound to the
 // login which this very browser began: state and nonce by the sealed cookie, the code by its verifier.
+import { reasonOf } from '../../../model/errors.ts';
 import type { RequestView } from '../../../pipeline/exchange.ts';
 import { own } from '../../own.ts';
 import { queryValues } from '../../request-parts.ts';
@@ -141,7 +142,7 @@ const exchangeCode = async (
     const cause = `${endpoints.token} answered ${answer.status} ${error}`;
     return { status: 401, reason: 'the issuer does not accept the code', cause };
   } catch (error) {
-    return unavailable(error instanceof Error ? error.message : String(error));
+    return unavailable(reasonOf(error));
   }
 };
 
