@@ -35,7 +35,7 @@ export class Arrivals<Caller> {
     this.options.atEndOfTurn(this.look);
   }
 
-  /** Those who have not been let in yet; they never will be. */
+  /** Those who wait, for the caller to deal with. Nobody is held up for them any longer. */
   take(): readonly Caller[] {
     const { waiting } = this;
     this.waiting = [];

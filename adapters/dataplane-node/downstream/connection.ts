@@ -28,12 +28,12 @@ const LINGER_MS = 1000;
 const LAST_GRACE_MS = 1000;
 
 export class DownstreamConnection extends TimedConnection implements StreamReader, Downstream {
+  readonly home: ConnectionHome;
+  readonly context: PlaneContext;
   readonly request: DownstreamRequest;
   hasWritten = false;
   isReading = false;
   isRequestPaused = false;
-  readonly home: ConnectionHome;
-  readonly context: PlaneContext;
   private readonly socket: Socket;
   private readonly writer: SocketWriter;
   private readonly head = new RequestHead();

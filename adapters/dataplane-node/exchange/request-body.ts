@@ -1,12 +1,12 @@
 // What has been read of a request body while it waits for a connection, or in case it has to be sent again.
-import { PendingBytes } from '../downstream/pending-bytes.ts';
+import { GatheredBytes } from '../gathered-bytes.ts';
 
 /** More is not kept: the request can then no longer be repeated. */
 export const MAX_KEPT_BYTES = 65_536;
 
 export class RequestBody {
   /** In one piece: callers may send it byte by byte, and each would cost as much as a hundred. */
-  private kept = new PendingBytes();
+  private readonly kept = new GatheredBytes();
   /** All that was read is still here. */
   isWhole = true;
 
@@ -25,6 +25,6 @@ export class RequestBody {
 
   forget(): void {
     this.isWhole = false;
-    this.kept = new PendingBytes();
+    this.kept.take();
   }
 }

@@ -15,6 +15,8 @@ import {
   FIRST_WINDOW,
   goAwayFrame,
   headersFrames,
+  LARGEST_FRAME_SIZE,
+  MAX_FRAME_SIZE,
   MAX_WINDOW,
   pingFrame,
   resetFrame,
@@ -245,7 +247,7 @@ export class CallerSession
       case Setting.InitialWindowSize:
         return this.moveWindows(value) ? ErrorCode.NoError : ErrorCode.FlowControl;
       case Setting.MaxFrameSize:
-        if (value < 16_384 || value > 16_777_215) return ErrorCode.Protocol;
+        if (value < MAX_FRAME_SIZE || value > LARGEST_FRAME_SIZE) return ErrorCode.Protocol;
         break;
       default:
     }

@@ -4,11 +4,11 @@ import { Deadline } from '../deadlines.ts';
 import type { ConnectionHome } from '../downstream/connection-home.ts';
 import type { Downstream } from '../downstream/downstream.ts';
 import { refused } from '../downstream/local-reply.ts';
-import { PendingBytes } from '../downstream/pending-bytes.ts';
 import { requestIdOf } from '../downstream/request-id.ts';
 import { DownstreamRequest, type PeerFacts } from '../downstream/request-view.ts';
 import type { PlaneContext } from '../exchange/context.ts';
 import { ExchangeRunner } from '../exchange/runner.ts';
+import { GatheredBytes } from '../gathered-bytes.ts';
 import type { FieldSection } from '../http1/field-section.ts';
 import { type Refusal, RequestHead, refusals } from '../http1/request-head.ts';
 import '../latin1.ts';
@@ -48,7 +48,7 @@ export class CallerStream extends Deadline implements Downstream, AnswerListener
   private requestTrailers: FieldSection | undefined;
   private isMalformed = false;
   /** What came while nobody wanted to read. */
-  private readonly ahead = new PendingBytes();
+  private readonly ahead = new GatheredBytes();
   private isEndAhead = false;
   // The answer.
   private readonly answer: AnswerQueue;

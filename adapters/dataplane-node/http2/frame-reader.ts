@@ -1,5 +1,5 @@
 // Cuts what is read into frames. Most are whole within one read and are looked at where they are; the rest of a read waits for the next one.
-import { PendingBytes } from '../downstream/pending-bytes.ts';
+import { GatheredBytes } from '../gathered-bytes.ts';
 import { FRAME_HEAD, MAX_FRAME_SIZE, readWord } from './frames.ts';
 
 export interface Frame {
@@ -30,17 +30,12 @@ const current: { -readonly [K in keyof Frame]: Frame[K] } = {
 
 export class FrameReader {
   private readonly sink: FrameSink;
-  private readonly pending = new PendingBytes();
+  private readonly pending = new GatheredBytes();
   /** Bytes that have to be there before anything more can be said. */
   private needed = FRAME_HEAD;
 
   constructor(sink: FrameSink) {
     this.sink = sink;
-  }
-
-  /** A frame has begun. */
-  get isInside(): boolean {
-    return !this.pending.isEmpty;
   }
 
   read(bytes: Buffer, start: number, end: number): void {

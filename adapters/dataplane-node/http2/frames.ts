@@ -46,6 +46,8 @@ export const Setting = {
 export const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 /** What both sides take at least, and this one at most. */
 export const MAX_FRAME_SIZE = 16_384;
+/** What anybody may offer to take. */
+export const LARGEST_FRAME_SIZE = 2 ** 24 - 1;
 export const FRAME_HEAD = 9;
 export const MAX_WINDOW = 2 ** 31 - 1;
 /** Of every stream and connection at first. */

@@ -130,39 +130,54 @@ export const trailersOf = (list: FieldList): FieldSection | undefined => {
   return list.length === 0 || isSound(head, section) ? section : undefined;
 };
 
+/** Hands on the fields of lines written by this proxy, `name: value`, from `start` to the empty line or the end. Names in lower case. */
+const eachField = (
+  text: string,
+  start: number,
+  take: (name: string, value: string) => void,
+): void => {
+  for (let at = start; at < text.length && text.charCodeAt(at) !== CR; ) {
+    const colon = text.indexOf(':', at);
+    const end = text.indexOf('\r\n', colon);
+    take(text.slice(at, colon).toLowerCase(), text.slice(colon + 2, end));
+    at = end + 2;
+  }
+};
+
+/** Those of a head, but what one connection of HTTP/1.1 needs. */
+const eachHeadField = (text: string, take: (name: string, value: string) => void): void =>
+  eachField(text, text.indexOf('\r\n') + 2, (name, value) => {
+    if (!CONNECTION_SPECIFIC.has(name)) take(name, value);
+  });
+
 /** The head of an answer written by this proxy, as a field block. `isWhole`: its end says that there is no body, so no length does. */
 export const responseBlock = (text: string, isWhole = false): string => {
   let block = statusBlock(text.slice(9, 12));
-  let at = text.indexOf('\r\n') + 2;
-  while (text.charCodeAt(at) !== CR) {
-    const colon = text.indexOf(':', at);
-    const end = text.indexOf('\r\n', colon);
-    const name = text.slice(at, colon).toLowerCase();
-    const value = text.slice(colon + 2, end);
-    at = end + 2;
-    if (CONNECTION_SPECIFIC.has(name)) continue;
+  eachHeadField(text, (name, value) => {
     if (!isWhole || name !== 'content-length' || value !== '0') block += fieldBlock(name, value);
-  }
+  });
   return block;
 };
 
 /** Field lines written by this proxy as a field block. */
 export const trailerBlock = (lines: string): string => {
   let block = '';
-  for (let at = 0; at < lines.length; ) {
-    const colon = lines.indexOf(':', at);
-    const end = lines.indexOf('\r\n', colon);
-    block += fieldBlock(lines.slice(at, colon).toLowerCase(), lines.slice(colon + 1, end).trim());
-    at = end + 2;
-  }
+  eachField(lines, 0, (name, value) => {
+    block += fieldBlock(name, value);
+  });
   return block;
 };
 
+/** A head written by this proxy, taken apart: pseudo fields, then the fields. */
 export const writtenRequest = (text: string, scheme: 'http' | 'https'): string[] => {
   const methodEnd = text.indexOf(' ');
   const pathEnd = text.indexOf(' ', methodEnd + 1);
   const path = text.slice(methodEnd + 1, pathEnd);
-  return takeApart(text, [':method', text.slice(0, methodEnd), ':scheme', scheme, ':path', path]);
+  const list = [':method', text.slice(0, methodEnd), ':scheme', scheme, ':path', path];
+  eachHeadField(text, (name, value) => {
+    list.push(name === 'host' ? ':authority' : name, value);
+  });
+  return list;
 };
 
 /** The body has no declared length; trailers may follow it. */
@@ -172,28 +187,11 @@ export const isOpenEnded = (text: string): boolean =>
 /** The caller wants to speak something else than HTTP afterwards, which a stream cannot. */
 export const switchesProtocol = (text: string): boolean => text.includes('\r\nupgrade: ');
 
-const takeApart = (text: string, list: string[]): string[] => {
-  let at = text.indexOf('\r\n') + 2;
-  while (text.charCodeAt(at) !== CR) {
-    const colon = text.indexOf(':', at);
-    const end = text.indexOf('\r\n', colon);
-    const name = text.slice(at, colon).toLowerCase();
-    const value = text.slice(colon + 2, end);
-    at = end + 2;
-    if (name === 'host') list.push(':authority', value);
-    else if (!CONNECTION_SPECIFIC.has(name)) list.push(name, value);
-  }
-  return list;
-};
-
 /** Field lines written by this proxy as Node takes trailers. */
 export const trailerFields = (lines: string): Record<string, string[]> => {
   const fields: Record<string, string[]> = Object.create(null) as Record<string, string[]>;
-  for (let at = 0; at < lines.length; ) {
-    const colon = lines.indexOf(':', at);
-    const end = lines.indexOf('\r\n', colon);
-    (fields[lines.slice(at, colon).toLowerCase()] ??= []).push(lines.slice(colon + 1, end).trim());
-    at = end + 2;
-  }
+  eachField(lines, 0, (name, value) => {
+    (fields[name] ??= []).push(value);
+  });
   return fields;
 };

@@ -5,10 +5,12 @@ import type { ConnectionHome } from '../downstream/connection-home.ts';
 import type { PeerFacts } from '../downstream/request-view.ts';
 import type { PlaneContext } from '../exchange/context.ts';
 import { CallerSession } from './caller-session.ts';
+import { PREFACE } from './frames.ts';
 
-const PREFACE = 'PRI * HTTP/2.0\r\n\r\n';
+/** What looks like the head of a request: the rest may not have been read yet. */
+const PREFACE_HEAD = PREFACE.slice(0, PREFACE.indexOf('SM'));
 
-export const isPreface = (text: string): boolean => text.startsWith(PREFACE);
+export const isPreface = (text: string): boolean => text.startsWith(PREFACE_HEAD);
 
 interface Handled {
   _handle?: unknown;

@@ -166,6 +166,12 @@ describe('trailers', () => {
       ['__proto__', ['x']],
     ]);
     expect(trailerFields('')).toEqual({});
-    expect(fieldsOf(trailerBlock('X-A: 1\r\nx-a:2\r\n'))).toEqual(['x-a', '1', 'x-a', '2']);
+    expect(fieldsOf(trailerBlock('X-A: 1\r\nx-a: 2\r\n'))).toEqual(['x-a', '1', 'x-a', '2']);
+  });
+
+  it('keep their last byte, which in UTF-8 may look like a space', () => {
+    const lines = 'x-a: voil\xc3\xa0\r\n';
+    expect(trailerFields(lines)['x-a']).toEqual(['voil\xc3\xa0']);
+    expect(fieldsOf(trailerBlock(lines))).toEqual(['x-a', 'voil\xc3\xa0']);
   });
 });
