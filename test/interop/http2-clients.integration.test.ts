@@ -7,6 +7,7 @@ import {
   closeAll,
   closing,
   listener,
+  secureListener,
   startPlane,
   upstream,
   viewOf,
@@ -36,16 +37,7 @@ const nodeServer = async (): Promise<number> => {
   return (server.address() as net.AddressInfo).port;
 };
 
-const tlsListener = () =>
-  listener({
-    protocol: 'HTTPS',
-    tls: {
-      minVersion: '1.2',
-      certificates: [testCertificate()],
-      alpn: ['h2', 'http/1.1'],
-      mode: 'Terminate',
-    },
-  });
+const tlsListener = () => secureListener(testCertificate(), { alpn: ['h2', 'http/1.1'] });
 
 const proxied = async (scheme: string): Promise<string> => {
   const listeners = scheme === 'https' ? [tlsListener()] : [listener()];

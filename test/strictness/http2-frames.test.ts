@@ -2,22 +2,23 @@ import { describe, expect, it } from 'vitest';
 import { HpackDecoder } from '#adapters/dataplane-node/http2/hpack/decoder.ts';
 import {
   block,
-  type Fields,
   Flag,
   frame,
   getFields,
   headers,
+  PREFACE,
+  postFields,
   readFrames,
   reset,
   settings,
   Type,
+  windowUpdate,
 } from '#test/adapters/dataplane-node/http2/frames.ts';
 import { simplePipeline, upstream, viewOf } from '#test/adapters/dataplane-node/support.ts';
 import { cut, fuzz } from './fuzz.ts';
 import { type Conversation, inMemoryProxy } from './in-memory.ts';
 import { readStrictly } from './strict-reader.ts';
 
-const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok';
 
 const view = viewOf([upstream([1])]);
@@ -32,15 +33,7 @@ const proxy = await inMemoryProxy({
 
 const text = (...frames: readonly Buffer[]): string => Buffer.concat(frames).toString('latin1');
 const start = PREFACE + text(settings([[4, 70_000]]));
-const post: Fields = [[':method', 'POST'], ...getFields.slice(1)];
 const ping = frame(Type.Ping, 0, 0, 'eight..8');
-const word = (value: number): Buffer => {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
-};
-const window = (stream: number, increment: number): Buffer =>
-  frame(Type.WindowUpdate, 0, stream, word(increment));
 /** From the static table, as clients send it. */
 const indexed = Buffer.concat([
   Buffer.from([0x82, 0x86, 0x84]),
@@ -51,11 +44,11 @@ const huffman = Buffer.from('828684418cf1e3c2e5f23a6ba0ab90f4ff', 'hex');
 const conversations: readonly (readonly Buffer[])[] = [
   [headers(1, getFields), headers(3, getFields), ping],
   [
-    headers(1, [...post, ['content-length', '4']], false),
+    headers(1, [...postFields, ['content-length', '4']], false),
     frame(Type.Data, Flag.EndStream, 1, 'four'),
   ],
   [
-    headers(1, post, false),
+    headers(1, postFields, false),
     frame(Type.Data, 0, 1, 'one'),
     headers(3, getFields),
     frame(Type.Data, 8, 1, '\x02two\0\0'),
@@ -70,8 +63,8 @@ const conversations: readonly (readonly Buffer[])[] = [
     frame(Type.Headers, Flag.EndHeaders | Flag.EndStream, 1, indexed),
     frame(Type.Headers, Flag.EndHeaders | Flag.EndStream, 3, Buffer.from([0x82, 0x86, 0x84, 0xbe])),
     frame(Type.Headers, Flag.EndHeaders | Flag.EndStream, 5, huffman),
-    window(0, 1000),
-    window(5, 1000),
+    windowUpdate(0, 1000),
+    windowUpdate(5, 1000),
   ],
   [
     frame(
@@ -124,7 +117,7 @@ describe('mutated frames', () => {
         '\xff',
         '\0\0\x04\x03\0\0\0\0\x01',
         text(ping),
-        text(window(1, 0)),
+        text(windowUpdate(1, 0)),
       ],
       check: (input, random) => {
         const whole = proxy.talk([start + input]);

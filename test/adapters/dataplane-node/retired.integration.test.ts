@@ -10,9 +10,9 @@ import {
   closing,
   fixedUpstream,
   get,
-  listener,
   ok,
   rawCaller,
+  secureListener,
   startPlane,
   upstream,
   viewOf,
@@ -28,16 +28,7 @@ afterAll(() => certificates.close());
 afterEach(closeAll);
 
 const secure = (changes: Partial<ListenerTls> = {}) =>
-  listener({
-    protocol: 'HTTPS',
-    tls: {
-      mode: 'Terminate',
-      certificates: [{ certificate: pem('web.crt'), key: pem('web.key') }],
-      minVersion: '1.2',
-      alpn: ['http/1.1'],
-      ...changes,
-    },
-  });
+  secureListener({ certificate: pem('web.crt'), key: pem('web.key') }, changes);
 
 describe('when the rules of an entrance change', () => {
   it('the rest of a head comes too late, and what was held in a rush does not', async () => {

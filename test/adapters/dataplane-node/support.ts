@@ -5,7 +5,14 @@ import {
   type NodePlane,
   type NodePlaneOptions,
 } from '#adapters/dataplane-node/plane.ts';
-import type { ForwardAction, Listener, Rule, Snapshot, Upstream } from '#engine/model/snapshot.ts';
+import type {
+  ForwardAction,
+  Listener,
+  ListenerTls,
+  Rule,
+  Snapshot,
+  Upstream,
+} from '#engine/model/snapshot.ts';
 import type {
   Exchange,
   Forward,
@@ -155,6 +162,22 @@ export const closing = (close: () => Promise<void> | void): void => {
 export const closeAll = async (): Promise<void> => {
   for (const close of closers.splice(0).reverse()) await close();
 };
+
+/** One that ends TLS, and speaks HTTP/1.1 unless told otherwise. */
+export const secureListener = (
+  certificate: ListenerTls['certificates'][number],
+  changes: Partial<ListenerTls> = {},
+): Listener =>
+  listener({
+    protocol: 'HTTPS',
+    tls: {
+      mode: 'Terminate',
+      certificates: [certificate],
+      minVersion: '1.2',
+      alpn: ['http/1.1'],
+      ...changes,
+    },
+  });
 
 export const startPlane = async (
   view: PlaneView,

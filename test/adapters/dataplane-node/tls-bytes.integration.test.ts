@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import tls from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { testCertificates } from './certificates.ts';
-import { closeAll, closing, get, listener, startPlane, upstream, viewOf } from './support.ts';
+import { closeAll, closing, get, secureListener, startPlane, upstream, viewOf } from './support.ts';
 
 const certificates = testCertificates();
 const { pem } = certificates;
@@ -24,15 +24,7 @@ const start = async (server: Server): Promise<number> => {
     server.closeAllConnections();
     server.close();
   });
-  const secure = listener({
-    protocol: 'HTTPS',
-    tls: {
-      mode: 'Terminate',
-      certificates: [{ certificate: pem('web.crt'), key: pem('web.key') }],
-      minVersion: '1.2',
-      alpn: ['http/1.1'],
-    },
-  });
+  const secure = secureListener({ certificate: pem('web.crt'), key: pem('web.key') });
   const plan = upstream([(server.address() as AddressInfo).port]);
   const { port } = await startPlane(viewOf([plan], [secure]));
   return port;

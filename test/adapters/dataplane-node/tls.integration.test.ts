@@ -5,15 +5,15 @@ import https from 'node:https';
 import { join } from 'node:path';
 import tls from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { Listener, ListenerTls } from '#engine/model/snapshot.ts';
+import type { ListenerTls } from '#engine/model/snapshot.ts';
 import { testCertificates } from './certificates.ts';
 import {
   closeAll,
   closing,
   fixedUpstream,
   get,
-  listener,
   ok,
+  secureListener,
   startPlane,
   upstream,
   viewOf,
@@ -29,17 +29,8 @@ beforeAll(() => {
 afterAll(() => certificates.close());
 afterEach(closeAll);
 
-const secure = (changes: Partial<ListenerTls> = {}): Listener =>
-  listener({
-    protocol: 'HTTPS',
-    tls: {
-      mode: 'Terminate',
-      certificates: [{ certificate: pem('web.crt'), key: pem('web.key') }],
-      minVersion: '1.2',
-      alpn: ['http/1.1'],
-      ...changes,
-    },
-  });
+const secure = (changes: Partial<ListenerTls> = {}) =>
+  secureListener({ certificate: pem('web.crt'), key: pem('web.key') }, changes);
 const asks = (mode: 'none' | 'optional' | 'required', ca = 'ca'): Partial<ListenerTls> => ({
   clientCertificate: { mode, ca: pem(`${ca}.crt`) },
 });

@@ -3,9 +3,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import {
   closeAll,
   fixedUpstream,
-  listener,
   ok,
   rawUpstream,
+  secureListener,
   startPlane,
   upstream,
   viewOf,
@@ -230,17 +230,7 @@ describe('a caller with HTTP/2', () => {
     const { port } = await startPlane(
       viewOf(
         [upstream([server.port])],
-        [
-          listener({
-            protocol: 'HTTPS',
-            tls: {
-              mode: 'Terminate',
-              certificates: [testCertificate()],
-              minVersion: '1.2',
-              alpn: ['h2', 'http/1.1'],
-            },
-          }),
-        ],
+        [secureListener(testCertificate(), { alpn: ['h2', 'http/1.1'] })],
       ),
     );
     const session = connect(port, { scheme: 'https', rejectUnauthorized: false });

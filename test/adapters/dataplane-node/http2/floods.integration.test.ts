@@ -19,6 +19,7 @@ import {
   frameCaller,
   getFields,
   headers,
+  postFields,
   reset,
   settings,
   Type,
@@ -29,8 +30,6 @@ afterEach(closeAll);
 
 const MOST_FRAMES = 200_000;
 const BATCH = 200;
-
-const postFields: Fields = [[':method', 'POST'], ...getFields.slice(1)];
 
 /** Sends until the connection is ended; fails when it never is. */
 const flood = async (

@@ -16,7 +16,7 @@ export const Type = {
 
 export const Flag = { EndStream: 1, Ack: 1, EndHeaders: 4 } as const;
 
-const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
+export const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 
 export const frame = (
   type: number,
@@ -59,6 +59,8 @@ export const getFields: Fields = [
   [':path', '/'],
   [':authority', 'api.bibby.com'],
 ];
+
+export const postFields: Fields = [[':method', 'POST'], ...getFields.slice(1)];
 
 export const settings = (entries: readonly (readonly [id: number, value: number])[]): Buffer => {
   const payload = Buffer.alloc(entries.length * 6);

@@ -15,13 +15,13 @@ import {
 } from '../support.ts';
 import { answerOf, call, connect, type Service, service } from './calls.ts';
 import {
-  type Fields,
   Flag,
   type FrameCaller,
   frame,
   frameCaller,
   getFields,
   headers,
+  postFields,
   Type,
 } from './frames.ts';
 
@@ -145,7 +145,6 @@ const callEnds = async (
   return text;
 };
 
-const postFields: Fields = [[':method', 'POST'], ...getFields.slice(1)];
 const upload = (stream: number): Buffer =>
   Buffer.concat([
     headers(stream, postFields, false),

@@ -17,13 +17,13 @@ import {
   frameCaller,
   getFields,
   headers,
+  postFields,
   Type,
   windowUpdate,
 } from './frames.ts';
 
 afterEach(closeAll);
 
-const postFields: Fields = [[':method', 'POST'], ...getFields.slice(1)];
 const MOST = 16_384;
 
 const windowOf = (caller: FrameCaller, stream: number): number =>
