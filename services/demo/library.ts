@@ -3,7 +3,7 @@ import type { Processes, ProcessSpec } from './processes.ts';
 
 /**
  * A proxy's objects die young: V8's default of 16 MB only lets them lie about (214 instead of 105 MB under load). What has grown old all
- * the same, with HTTP/2 above all, is collected when it has doubled, not fourfold (113 instead of 143 MB).
+ * the same, with services that speak HTTP/2 above all, is collected when it has doubled, not fourfold (140 instead of 180 MB).
  */
 const HEAP = ['--max-semi-space-size=4', '--heap-growing-percent=100'] as const;
 

@@ -107,12 +107,6 @@ export class DownstreamConnection extends TimedConnection implements StreamReade
     }
   }
 
-  onDefect(error: unknown): void {
-    leaveRead();
-    this.context.log('connection failed', error);
-    this.destroy();
-  }
-
   onClose(): void {
     this.state = State.Closed;
     this.context.deadlines.disarm(this);

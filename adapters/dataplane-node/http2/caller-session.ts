@@ -127,12 +127,6 @@ export class CallerSession
     this.destroy();
   }
 
-  onDefect(error: unknown): void {
-    leaveRead();
-    this.context.log('connection failed', error);
-    this.destroy();
-  }
-
   onClose(): void {
     if (this.isClosed) return;
     this.isClosed = this.isOver = true;
